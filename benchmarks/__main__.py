@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f"  {when}: {name}: {told}")
         print(f"  {results.write(args.results, 'waiting', found)}")
     elif args.command == "gallery":
-        found = gallery.run(args.pictures, args.seconds)
+        found = gallery.run(args.pictures, args.seconds, args.alone)
         print(f"  {results.write(args.results, 'gallery', found)}")
     elif args.command == "load":
         from benchmarks import load

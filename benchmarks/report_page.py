@@ -16,8 +16,8 @@ def gallery(found: dict[str, Any]) -> str:
             "",
             measured_on(found),
             "",
-            "Chromium without a graphics card, 1440 x 900, over answers from memory; the load of "
-            f"the machine was {found['load']:.1f} before. First pictures painted "
+            "Chromium without a graphics card, 1440 x 900, over answers from memory; "
+            f"{_load(found)}. First pictures painted "
             f"{found['first_paint_ms']} ms after their answer; {found['memory_mib']:.0f} MiB for "
             f"the tab, of them {found['script_mib']:.1f} MiB of the script's; {found['tiles']} "
             "pictures in the document at the end. *No tile* and *no picture* are the longest time "
@@ -27,6 +27,12 @@ def gallery(found: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _load(found: dict[str, Any]) -> str:
+    if found.get("alone"):
+        return "other work on the machine was stopped meanwhile"
+    return f"the load of the machine was {found['load']:.1f} before"
 
 
 def _row(name: str, one: dict[str, Any]) -> list[str]:

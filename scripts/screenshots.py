@@ -1,17 +1,21 @@
 """Takes the pictures of the page for the README: `python -m scripts.screenshots docs/images`.
 
-They show the drawn sample, which the services take in first. Needs Chromium and some minutes.
+They show the drawn sample, with dates and places, some copies and wrong tags. Needs Chromium and
+some minutes.
 """
 
+import csv
 import io
+import random
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo.sample import draw_sample
@@ -30,6 +34,17 @@ _MOST_BYTES = 200_000
 _COLOURS = (256, 128, 64)
 _TERM = "castle"
 _WIDE, _PHONE = (1180, 760), (390, 780)
+_PLACES = (
+    (48.8584, 2.2945),
+    (41.8902, 12.4922),
+    (51.5033, -0.1195),
+    (59.3293, 18.0686),
+    (40.6892, -74.0445),
+    (-33.8568, 151.2153),
+    (35.6586, 139.7454),
+    (-22.9519, -43.2105),
+)
+_COPIES, _WRONG = 3, 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,30 @@ def _photos(page: Page, _: Path) -> None:
     _wait_for_pictures(page, ".tile img")
 
 
+def _map(page: Page, _: Path) -> None:
+    page.goto(f"{page.url}?view=map")
+    page.locator(".map-place").first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+def _duplicates(page: Page, _: Path) -> None:
+    page.goto(f"{page.url}?view=duplicates")
+    _wait_for_pictures(page, ".group img.here")
+
+
+def _judge(page: Page, _: Path) -> None:
+    _results(page, _)
+    page.locator("#results .hit a").nth(1).click()
+    page.get_by_role("dialog").get_by_role("button", name="Yes", exact=True).click()
+    page.get_by_text("Kept.").wait_for()
+    _wait_for_pictures(page, "dialog img")
+
+
+def _audit(page: Page, _: Path) -> None:
+    page.goto(f"{page.url}?view=wrong-tags")
+    _wait_for_pictures(page, ".audit img.here")
+
+
 def _collection(page: Page, _: Path) -> None:
     page.goto(f"{page.url}manage")
     page.get_by_role("listitem").filter(has_text="In use").wait_for()
@@ -79,6 +118,10 @@ SHOTS = (
     Shot("search", _results),
     Shot("search-dark", _like_a_picture, dark=True),
     Shot("why", _heat_map),
+    Shot("judge", _judge),
+    Shot("map", _map),
+    Shot("duplicates", _duplicates),
+    Shot("check-tags", _audit),
     Shot("collection", _collection, (1180, 1190)),
     Shot("search-phone", _results, _PHONE),
     Shot("collection-phone-dark", _collection, _PHONE, dark=True),
@@ -128,6 +171,46 @@ def small(png: bytes) -> bytes:
     return png
 
 
+def _told(manifest: Path) -> None:
+    """Give the pictures of a manifest dates and places, add smaller copies, mistake some tags."""
+    rng = random.Random(1)  # noqa: S311
+    with manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        _taken(manifest.parent / row["path"], rng)
+    for row in rng.sample(rows, _COPIES):
+        path = manifest.parent / row["path"]
+        copy = path.with_stem(f"{path.stem}-small")
+        with Image.open(path) as image:
+            image.resize((image.width // 2, image.height // 2)).save(copy, quality=90)
+        rows.append(row | {"path": str(copy.relative_to(manifest.parent))})
+    for row in rng.sample(rows, _WRONG):
+        row["tags"] = rng.choice(rows)["tags"]
+    with manifest.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _taken(path: Path, rng: random.Random) -> None:
+    exif = Image.Exif()
+    taken = datetime(2026, 11, 20, 18) - timedelta(days=rng.expovariate(1 / 200))
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"{taken:%Y:%m:%d %H:%M:%S}"
+    exif[ExifTags.Base.Model] = "Pentax K-1"
+    north, east = (one + rng.uniform(-0.15, 0.15) for one in rng.choice(_PLACES))
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {
+            ExifTags.GPS.GPSLatitudeRef: "N" if north >= 0 else "S",
+            ExifTags.GPS.GPSLatitude: (abs(north), 0.0, 0.0),
+            ExifTags.GPS.GPSLongitudeRef: "E" if east >= 0 else "W",
+            ExifTags.GPS.GPSLongitude: (abs(east), 0.0, 0.0),
+        }
+    )
+    with Image.open(path) as image:
+        image.load()
+    image.save(path, exif=exif, quality=90)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     chromium = next(filter(None, map(shutil.which, _CHROMIUM)), None)
@@ -136,6 +219,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
         manifest = draw_sample(work / "sample")
+        _told(manifest)
         settings = ServiceSettings(
             data_dir=work / "data",
             query_port=free_port(),

@@ -183,7 +183,7 @@ class Container:
             JobKind.LABEL: LabelJob(collection).run,
             JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
             JobKind.FACTS: FactsJob(collection, self.files).run,
-            JobKind.UNDO: UndoJob(self.editor, self.job_table).run,
+            JobKind.UNDO: UndoJob(self.editor).run,
             JobKind.TEXT: TextJob(collection, self.files, _reader(settings)).run,
         }
         self.jobs = JobRunner(

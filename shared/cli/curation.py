@@ -132,9 +132,7 @@ def _told(counts: dict[str, Any]) -> str:
         "changed": "have their former tags",
         "restored": "came back from the trash",
         "trashed": "went to the trash",
-        "left": "stayed as they are",
+        "left": "stayed as they are: they are gone for good, or were added again since",
     }
-    gone = counts.get("deleted_by_sync")
-    lost = f" {gone:,} that the sync deleted come back once their files do." if gone else ""
     parts = [f"{counts[name]:,} {what}" for name, what in told.items() if counts.get(name)]
-    return (f"Of the pictures, {', '.join(parts)}." if parts else "Nothing was changed.") + lost
+    return f"Of the pictures, {', '.join(parts)}." if parts else "Nothing was changed."

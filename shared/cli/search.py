@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import tables
+from shared.cli import places, tables
 from shared.cli.conditions import filter_of
 from shared.cli.query_args import PartReader, search_call
 from shared.cli.session import AsJson, Session, session
 from shared.cli.thumbnails import strips, way_of
 from shared.clients import query
+from shared.clients.transport import Call
 from shared.contracts.answer import CutOff, Mode, SearchResponse
+from shared.contracts.filters import Filter
 from shared.contracts.query import MAX_LIMIT, Metric, Rerank
-from shared.core.errors import InvalidInput, ISEError
+from shared.core.errors import InvalidInput, ISEError, UnknownTerm
 from shared.terms.normal_form import normal_form
 from shared.terms.number import other_numbers
 
@@ -63,6 +65,13 @@ def search(
     ] = None,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="Only images with this tag; repeatable.")
+    ] = None,
+    place: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--place",
+            help="Only images taken in this town or country; alone, it lists them by date.",
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
@@ -117,16 +126,24 @@ def search(
         if sum([nprobe is not None, recall_target is not None, exact]) > 1:
             raise InvalidInput("Give only one of --nprobe, --recall-target and --exact.")
         typed = PartReader(opened.query)
-        answer = opened.query.send(
+        parts = [
+            *typed.read(image or [], term or [], image_id or []),
+            *typed.read(exclude_image or [], exclude or [], exclude_id or [], sign=-1),
+        ]
+        taken = places.where_of(opened, place or [])
+        wanted = filter_of(filter_json, tag or [], [*(where or []), *taken])
+        if place and not parts:
+            places.show(opened, Filter.model_validate(wanted), limit)
+            return
+        answer = _answered(
+            opened,
+            term or [],
             search_call(
-                [
-                    *typed.read(image or [], term or [], image_id or []),
-                    *typed.read(exclude_image or [], exclude or [], exclude_id or [], sign=-1),
-                ],
+                parts,
                 limit=limit,
                 offset=offset,
                 cursor=cursor,
-                filter=filter_of(filter_json, tag or [], where or []),
+                filter=wanted,
                 metric=metric.value if metric else None,
                 rerank=rerank.value if rerank else None,
                 nprobe=nprobe,
@@ -135,7 +152,7 @@ def search(
                 min_probability=min_probability,
                 guarantee=guarantee,
                 exact_term=exact_term or None,
-            )
+            ),
         )
         for one in answer.corrected_terms:
             shown = f"Showing {one.searched_as} ({one.term} isn't a tag)."
@@ -157,6 +174,17 @@ def search(
             opened.say(_below(answer.cut_off))
         if not answer.complete:
             opened.say("Fewer hits were found than requested; there may be more. Try --exact.")
+        if not place:
+            places.offer(opened, term or [])
+
+
+def _answered(opened: Session, terms: list[str], call: Call[SearchResponse]) -> SearchResponse:
+    try:
+        return opened.query.send(call)
+    except UnknownTerm:
+        # It may be the name of a place.
+        places.offer(opened, terms)
+        raise
 
 
 def _name_tags_with(opened: Session, term: str) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
 from shared.contracts.answer import Mode, SearchResponse
+from shared.contracts.browsing import Images
 from shared.contracts.curation import TrashPage
 from shared.contracts.explore import DuplicateGroups
 from shared.contracts.indexer import IndexHealth, SnapshotInfo
@@ -89,6 +90,14 @@ def expected_sentences(response: SearchResponse) -> list[str]:
             else f"This collection can't promise a match with a chance of {promise.asked:.0%}."
         )
     return told
+
+
+def images(found: Images) -> Table:
+    """Images with the time when each was taken."""
+    table = _table(["taken", "tags", "uri", "id"])
+    for one in found.images:
+        _row(table, [one.file.taken_at or "", ", ".join(one.tags), one.uri, one.id])
+    return table
 
 
 def tags(found: Tags) -> Table:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.clients.transport import Call, model
-from shared.contracts.browsing import Facets, Images, MapCells, Period, Sort, Timeline
+from shared.contracts.browsing import Facets, Images, MapCells, Period, Places, Sort, Timeline
 from shared.contracts.filters import Filter
 
 
@@ -39,6 +39,12 @@ def get_map(wanted: Filter | None = None, cell: float = 10.0, limit: int = 500) 
     """Count images by place. `cell`: the side of a cell, in degrees."""
     params = {"filter": _text(wanted), "cell": cell, "limit": limit}
     return Call("GET", "/v1/images/map", model(MapCells), params=params)
+
+
+def list_places(match: str = "", name: str | None = None, limit: int = 20) -> Call[Places]:
+    """List the towns and countries where images were taken. `name`: only those called so."""
+    params: dict[str, Any] = {"match": match, "name": name, "limit": limit}
+    return Call("GET", "/v1/places", model(Places), params=params)
 
 
 def _text(wanted: Filter | None) -> str | None:

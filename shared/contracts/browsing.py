@@ -206,6 +206,48 @@ class Facets(Wire):
     total: int = Field(description="Number of images that were counted.")
 
 
+class PlaceKind(Choice):
+    """Kind of a place; also the name of its fact in a filter: `file.city`, `file.country`."""
+
+    CITY = "city"
+    COUNTRY = "country"
+
+
+class PlacesQuery(Wire):
+    """Parameters of a list of places."""
+
+    match: Annotated[str, Field(max_length=200)] = Field(
+        "", description="Start of any word of the name: `york` matches `New York City`."
+    )
+    name: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="Only places of this name; case and accents make no difference."
+    )
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Number of places.")
+
+
+class PlaceCount(Wire):
+    """A town or country, and the number of images that were taken there."""
+
+    name: str = Field(description="Name of the place.")
+    kind: PlaceKind = Field(
+        description="Kind of the place. Its images: the filter "
+        '`{"must": [{"key": "file.city", "match": "Paris"}]}`, or `file.country`.'
+    )
+    count: int = Field(description="Number of images that were taken there.")
+
+
+class Places(Wire):
+    """Places where images were taken, those with the most images first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"places": [{"name": "Paris", "kind": "city", "count": 28}]}]
+        }
+    )
+
+    places: list[PlaceCount] = Field(description="Places.")
+
+
 class MapQuery(Wire):
     """Parameters of the places of images."""
 

@@ -59,6 +59,10 @@ class Index(Protocol):
     def vector(self, ordinal: int) -> NDArray[np.float32] | None:
         """The stored vector of an image, float32 of shape (dim,), or None."""
 
+    def stored(self, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ordinals of those of some images that are there, ascending, and their stored vectors,
+        float32 of shape (n, dim)."""
+
     def vectors(self, found: Candidates) -> NDArray[np.float32]:
         """The stored vectors of what a scan found, float32 of shape (n, dim)."""
 

@@ -6,6 +6,8 @@ densities is e (mixture proportion estimation; Blanchard, Lee & Scott, JMLR 2010
 some score is right with probability 1 - e f0 / f1.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,9 @@ def fit(carriers: Floats, others: Floats) -> Isotonic | None:
     return Isotonic(ratio.scores, np.maximum.accumulate(right))
 
 
-def likeness(vectors: Floats, carriers: Floats, own: NDArray[np.bool_]) -> Floats:
+def likeness(
+    vectors: NDArray[np.floating[Any]], carriers: NDArray[np.floating[Any]], own: NDArray[np.bool_]
+) -> Floats:
     """Cosine of each vector (n, dim) to the mean of a tag's carriers (m, dim) without itself.
 
     All of length 1. own (n,): which of the vectors are among the carriers.

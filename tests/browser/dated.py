@@ -6,7 +6,7 @@ from dataclasses import replace
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.stand_in import Picture
+from tests.browser.stand_in import Picture, StandIn
 
 WIDTHS = (1440, 1024, 390)
 PLACES = (
@@ -27,6 +27,13 @@ def dated(pictures: Sequence[Picture]) -> list[Picture]:
             replace(one, id=f"p{n:02d}", uri=f"trips/p{n:02d}.jpg", taken=taken, at=at, place=place)
         )
     return found
+
+
+def suspect(stand_in: StandIn) -> None:
+    """Has the service suspect the first tag of three pictures, and miss one on three others."""
+    first, last = stand_in.pictures[:3], stand_in.pictures[-3:]
+    stand_in.shelf.wrong = [(one.id, one.tags[0], "elsewhere") for one in first]
+    stand_in.shelf.missing = [(one.id, "missed") for one in last]
 
 
 def serious(page: Page) -> list[str]:

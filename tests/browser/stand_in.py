@@ -114,6 +114,8 @@ class StandIn:
     """How many pictures each answer says that match."""
     present: float | None = None
     judged: list[JudgementRequest] = field(default_factory=list)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What hits have besides, by the id of the image: `text`, `duplicates`."""
 
     def __post_init__(self) -> None:
         self.vectors = {p.id: look(p.data) for p in self.pictures}
@@ -158,7 +160,7 @@ class StandIn:
                     else round(score**2, 3)
                     if mode is Mode.IMAGE
                     else None,
-                    **p.info().model_dump(exclude={"file"}),
+                    **(p.info().model_dump(exclude={"file"}) | self.told.get(p.id, {})),
                     file=FileFacts(**p.facts()["file"]),
                 )
                 for score, p in page

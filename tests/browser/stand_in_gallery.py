@@ -26,6 +26,9 @@ class Shelf:
     asked: list[dict[str, Any]] = field(default_factory=list)
     error: ISEError | None = None
     groups: list[list[str]] = field(default_factory=list)
+    wrong: list[tuple[str, str, str]] = field(default_factory=list)
+    """Tags that look wrong: the image, the tag, the better one."""
+    missing: list[tuple[str, str]] = field(default_factory=list)
     trash_before_undo: dict[str, list[Any]] = field(default_factory=dict)
 
 
@@ -154,6 +157,19 @@ def install(app: FastAPI, stand_in: Any) -> None:
             "total": len(found),
         }
 
+    @app.get("/v1/places")
+    def places(match: str = "", name: str = "", limit: int = 20) -> dict[str, Any]:
+        taken = [one.place for one in stand_in.pictures if one.place]
+        cities, countries = _counted(p[0] for p in taken), _counted(p[1] for p in taken)
+        both = [("city", one) for one in cities] + [("country", one) for one in countries]
+        found = [
+            {"name": one["value"], "kind": kind, "count": one["count"]}
+            for kind, one in both
+            if one["value"].lower().startswith(match.lower())
+            and (not name or one["value"].lower() == name.lower())
+        ]
+        return {"places": found[:limit]}
+
     @app.get("/v1/images/map")
     def world(request: Request) -> dict[str, Any]:
         found = asked(request)
@@ -244,6 +260,35 @@ def install(app: FastAPI, stand_in: Any) -> None:
         gone = len(shelf.trash)
         shelf.trash.clear()
         return {"deleted": gone}
+
+    @app.get("/v1/labels")
+    def labels(match: str = "", least: float = 0.5) -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        shown = _counted(n for p in stand_in.pictures for n, share in p.labels if share >= least)
+        found = [
+            {"name": one["value"], "images": one["count"], "untagged": one["count"]}
+            for one in shown
+            if match.lower() in one["value"]
+        ]
+        return {"labels": found}
+
+    @app.post("/v1/labels/accept")
+    async def accept(request: Request) -> dict[str, Any]:
+        shelf.changes.append(dict(await request.json()))
+        return {"id": "job"}
+
+    @app.get("/v1/tags/audit")
+    def audit(kind: str = "wrong") -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        suspicious = shelf.wrong if kind == "wrong" else [(*one, None) for one in shelf.missing]
+        found = [
+            {"id": i, "uri": stand_in.by_id(i).uri, "tag": tag, "rather": rather, "gain": 0.3}
+            for i, tag, rather in suspicious
+            if (tag in stand_in.by_id(i).tags) is (kind == "wrong")
+        ]
+        return {"found": found, "tags": 12, "images": len(stand_in.pictures)}
 
     @app.post("/v1/tags/rename")
     async def rename(request: Request) -> dict[str, Any]:

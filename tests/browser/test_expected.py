@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from shared.contracts.answer import Expected
+from shared.contracts.answer import Duplicate, Expected
 from tests.browser.asking import HITS, expect_outcome
 
 
@@ -12,6 +12,24 @@ def test_the_page_says_how_many_match_and_where_they_end(visit, stand_in):
     expect(page.get_by_text("About 4 match, 3 to 6.")).to_be_visible()
     expect(page.get_by_text("the rest are merely near")).to_have_count(1)
     expect(page.locator(f"{HITS}:not(.beyond)")).to_have_count(4)
+
+
+def test_images_that_are_folded_into_a_hit_count_for_where_matches_end(visit, stand_in):
+    stand_in.expected, stand_in.present = Expected(matches=4, low=3, high=6), 0.98
+    hits = f"{stand_in.url}?similar=leaf%2600"
+    page = visit.open(hits)
+    second = page.locator(HITS).nth(1).get_attribute("data-id")
+    copies = [Duplicate(id=f"copy-{n}", uri="copy.jpg", similarity=0.99) for n in range(2)]
+    stand_in.told[second] = {"duplicates": copies}
+    page.goto(hits)
+    expect(page.locator(HITS).nth(1)).to_contain_text("2 near-duplicates")
+    expect(page.locator(f"{HITS}:not(.beyond)")).to_have_count(2)
+    expect(page.locator(HITS).nth(2).get_by_text("the rest are merely near")).to_be_visible()
+    # One that was deleted here is no longer among the images that match.
+    page.locator(HITS).first.get_by_role("link").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(f"{HITS}:not(.beyond)")).to_have_count(1)
 
 
 def test_further_pages_take_nothing_of_that_back(visit, start, many):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.dated import WIDTHS, dated
+from tests.browser.dated import WIDTHS, dated, suspect
 
 FOCUSED = """() => {
   const one = document.activeElement;
@@ -26,6 +26,9 @@ VIEWS = {
     "photos": "",
     "map": "?view=map",
     "tags": "?view=tags",
+    "labels": "?view=labels",
+    "wrong tags": "?view=wrong-tags",
+    "missing tags": "?view=missing-tags",
     "folders": "?view=folders",
     "folder": "?view=folders&folder=trips",
     "duplicates": "?view=duplicates",
@@ -39,6 +42,7 @@ def full(start, pictures):
     stand_in = start(dated(pictures))
     stand_in.shelf.trash = [replace(p, id=f"gone-{p.id}") for p in pictures[:3]]
     stand_in.shelf.groups = [["p00", "p01"]]
+    suspect(stand_in)
     return stand_in
 
 

@@ -78,3 +78,14 @@ def test_the_page_names_no_other_host_and_writes_no_markup() -> None:
         assert not re.search(
             r"<style|\sstyle=|\son[a-z]+=\"|<script(?! type=\"module\" src=)", text
         ), name
+
+
+def test_every_style_sheet_is_linked_and_every_script_is_imported() -> None:
+    """A view without its styles still works, so that no other test would notice."""
+    pages = "".join((PAGE / name).read_text("utf-8") for name in NAMES if name.endswith(".html"))
+    scripts = "".join((PAGE / name).read_text("utf-8") for name in NAMES if name.endswith(".js"))
+    for name in NAMES:
+        if name.endswith(".css"):
+            assert f'href="page/{name}"' in pages, name
+        if name.endswith(".js"):
+            assert f'src="page/{name}"' in pages or f'"./{name}"' in scripts, name

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response, UploadFile
 from fastapi import Query as FromQuery
 
 from shared.contracts.answer import CorrectedTerm, CutOff, Hit, Recall, SearchResponse, TagCount
+from shared.contracts.browsing import Images, PlaceCount, PlaceKind, Places
 from shared.contracts.indexer import Added, AddedItem, Deleted, Image, Snapshots
 from shared.contracts.jobs import Failure, Failures, Job, Jobs
 from shared.contracts.labels import LabelCount, LabelCounts, LabelsQuery
@@ -70,6 +71,7 @@ class Fake:
     ids: set[str] = field(default_factory=set)
     """Of images whose id has a `^`; all others are there."""
     searched_as: str | None = None
+    places: dict[str, int] = field(default_factory=dict)
     labelled: int = 1234
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -172,6 +174,18 @@ def create_app(fake: Fake) -> FastAPI:
             total=len(found),
             next=str(end) if end < len(found) else None,
         )
+
+    @app.get("/v1/places")
+    async def places(name: str) -> Places:
+        found = [one for one in fake.places if one.lower() == name.lower()]
+        named = [PlaceCount(name=n, kind=PlaceKind.CITY, count=fake.places[n]) for n in found]
+        return Places(places=named)
+
+    @app.get("/v1/images")
+    async def images(request: Request) -> Images:
+        fake.asked.append(("images", dict(request.query_params)))
+        one = ImageInfo(id="x", tags=["dog"], uri="trips/1.jpg", uris=[], metadata={})
+        return Images(images=[one], total=28)
 
     @app.get("/v1/stats")
     async def stats() -> Stats:

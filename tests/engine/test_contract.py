@@ -284,3 +284,15 @@ def test_stored_vectors_come_back_bit_for_bit(world: World):
     index = world.searcher().collection.visual.index
     np.testing.assert_array_equal(index.vector(49), vectors[49])
     assert index.vector(50) is None
+
+
+def test_stored_vectors_of_many_images_come_at_once_and_only_of_those_there(world: World):
+    vectors = collection(50)
+    known = items(60)
+    first = world.space(vectors, 2)
+    world.publish(known, world.grown(first, 50, collection(10, seed=3), known[50:]))
+    index = world.searcher().collection.visual.index
+    ordinals, stored = index.stored(np.array([59, 7, 70, 7, 0]))
+    assert ordinals.tolist() == [0, 7, 59]
+    for ordinal, vector in zip(ordinals.tolist(), stored, strict=True):
+        np.testing.assert_array_equal(vector, index.vector(ordinal))

@@ -150,9 +150,10 @@ def test_a_sync_that_was_killed_while_it_deleted_dismisses_nothing(here, root):
     here.deletions.finish()
     assert image("dog/0.png") not in here.all()
     assert here.origins.dismissed() == []
-    assert Trash(here.database).page(10, None)[1] == 0
+    assert Trash(here.database).page(10, None)[1] == 1
     follow(here, root)
     assert image("dog/0.png") in here.all()
+    assert Trash(here.database).page(10, None)[1] == 0
 
 
 def test_a_users_deletion_that_was_killed_stays_one_after_a_sync_failed(here, root):

@@ -119,3 +119,28 @@ def test_answers_that_are_kept_stay_few(world):
         sum(c["count"] for c in service.get("/v1/images/map", cell=s)["cells"]) for s in sizes
     }
     assert len(counts) == 1
+
+
+def places(service, **asked):
+    found = service.get("/v1/places", **asked)["places"]
+    return [(one["name"], one["kind"], one["count"]) for one in found]
+
+
+def test_a_word_leads_to_the_places_that_it_names(world):
+    service, records = world
+    towns = Counter(one.file.get("city") for one in records)
+    france = sum(one.file.get("country") == "France" for one in records)
+    assert places(service, match="par") == [("Paris", "city", towns["Paris"])]
+    assert places(service, name="PÁRIS") == [("Paris", "city", towns["Paris"])]
+    assert places(service, match="fr") == [("France", "country", france)]
+    assert places(service, name="par") == places(service, match="aris") == []
+    # A town in Fiji, which has the same pictures; the most frequent come first.
+    listed = places(service)
+    assert [count for _, _, count in listed] == sorted((c for _, _, c in listed), reverse=True)
+    assert len(listed) == 5
+    assert places(service, limit=2) == listed[:2]
+
+
+def test_a_collection_without_places_names_none(library, serve):
+    library.publish([Item(0, "a", [], [], {})], visual=library.space(np.eye(1, 4, dtype="f4")))
+    assert places(serve(library), name="Paris") == []

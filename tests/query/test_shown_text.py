@@ -77,6 +77,15 @@ def test_what_shows_a_term_is_expected_beside_what_means_it(service, serve_texts
     assert {hit["id"] for hit in by_name} == set(first)
 
 
+def test_a_page_full_of_text_tells_how_many_match(service):
+    whole = service.term("sign", limit=100)["expected"]
+    assert service.term("sign", limit=2)["expected"] == whole
+    by_text = service.term('"sign"', limit=2)
+    count = len(SHOWN)
+    assert by_text["mode"] == "text"
+    assert by_text["expected"] == {"matches": count, "low": count, "high": count}
+
+
 @pytest.mark.parametrize("limit", [2, 6])
 def test_pages_of_folded_copies_show_nothing_twice(service, limit):
     pages, cursor, texts = [], None, []

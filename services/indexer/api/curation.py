@@ -106,9 +106,9 @@ def undo_change(here: Here, token: str) -> Undone:
 @needs(Scope.WRITE)
 @admits(QUICK)
 def undo_job(call: Request, here: Here, job_id: str) -> Job:
-    """Start a job that moves what an ingest added to the trash, and gives what it changed its
-    former tags and metadata. What was changed since then stays. Pictures that a sync deleted
-    because their files are gone don't come back; they do once their files do.
+    """Start a job that moves what an ingest added to the trash, brings back what a sync deleted as
+    long as it is there, and gives what was changed its former tags and metadata. What was changed
+    since then stays. A later sync follows its files again.
     """
     job = here.job_table.get(job_id)
     if not job.state.ended:
@@ -116,7 +116,7 @@ def undo_job(call: Request, here: Here, job_id: str) -> Job:
     if not here.editor.can_undo(job_id):
         raise Conflict(
             f"Job {job_id} can't be undone: it added and changed no picture, it was undone "
-            "already, or it is too old. Pictures that a sync deleted don't come back by an undo."
+            "already, or it is too old."
         )
     tell(call, job=job_id)
     return here.jobs.submit(JobKind.UNDO, {"job": job_id})

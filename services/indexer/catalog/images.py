@@ -72,7 +72,8 @@ class Images:
             change = next_revision(db)
             before = annotations_of(db, _touched(db, entries)) if bury else {}
             if bury and undo and self.keeps_deleted:
-                bury = keeping(db, bury, entries)
+                taken = [entry.place.path for entry in entries]
+                bury = keeping(db, bury, at_paths(db, taken), {entry.id for entry in entries})
             numbers, new, changed = _put(db, entries, change)
             changing.update(numbers.values())
             moved, lost = put_places(db, [(numbers[e.id], e.place) for e in entries])
@@ -149,19 +150,22 @@ class Images:
             raise NotFound(f"There is no image {image_id!r}.")
         return int(found)
 
-    def remove(self, ordinals: Sequence[int], by_sync: bool = False) -> None:
+    def remove(
+        self, ordinals: Sequence[int], by_sync: bool = False, undo: str | None = None
+    ) -> None:
         """Takes images out, with all that belongs to them; what users said of them is remembered.
 
         They go to the trash, where there is one, and a sync leaves their files out as long as they
-        are there; `by_sync`: not those, as a sync deletes what is gone.
+        are there; `by_sync`: not those of what a sync deleted. `undo`: the job that brings them
+        back.
         """
         if not ordinals:
             return
-        with self.database.write() as db:
+        with self.database.write() as db, noting(db, undo, ordinals):
             if not by_sync:
                 dismiss_claimed(db, ordinals)
             remember(db, annotations_of(db, ordinals), revision(db))
-            if self.keeps_deleted and not by_sync:
+            if self.keeps_deleted:
                 put_in_trash(db, ordinals)
             remove_images(db, ordinals)
 

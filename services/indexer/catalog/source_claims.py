@@ -23,7 +23,7 @@ from services.indexer.catalog.locations import (
 )
 from services.indexer.catalog.remembering import forget, remember_placeless
 from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
-from services.indexer.catalog.trash import put_in_trash
+from services.indexer.catalog.trash import keeping, put_in_trash
 from services.indexer.catalog.undo_log import noting
 from shared.core.errors import NotFound
 from shared.objects.local_path import path_of, url_of
@@ -94,25 +94,35 @@ class Origins:
             both = select(images.c.bytes).union(select(dismissed.c.bytes))
             return set(db.execute(both).scalars())
 
-    def put(self, claims: Sequence[SourceEntry], bury: Bury) -> list[str]:
+    def put(
+        self,
+        claims: Sequence[SourceEntry],
+        bury: Bury,
+        keeps: bool = False,
+        undo: str | None = None,
+    ) -> list[str]:
         """Notes that files hold images that are there, in one transaction.
 
-        Gives the ids of the images that so lost their last place, and are deleted. An image that
-        is gone by now is left out: the next sync takes its file in.
+        Gives the ids of the images that so lost their last place, and are deleted; `keeps`: they go
+        to the trash. An image that is gone by now is left out: the next sync takes its file in.
+        `undo`: the job that takes it back.
         """
+        paths = [one.place.path for one in claims]
         with self.database.write() as db:
-            change = next_revision(db)
-            paths = [one.place.path for one in claims]
             ordinals = _ordinals(db, [one.image_id for one in claims])
-            before = annotations_of(db, {*ordinals.values(), *at_paths(db, paths)})
-            there = [one for one in claims if one.image_id in ordinals]
-            changed, lost = put_places(db, [(ordinals[c.image_id], c.place) for c in there])
-            write_claims(db, there)
-            forget_dismissed(db, paths)
-            touch(db, changed | lost, change)
-            remember_placeless(db, before, change)
-            follow(db, before, change)
-            return left_without_place(db, lost, bury)
+            touched = {*ordinals.values(), *at_paths(db, paths)}
+            with noting(db, undo, touched):
+                bury = keeping(db, bury, touched) if keeps else bury
+                change = next_revision(db)
+                before = annotations_of(db, touched)
+                there = [one for one in claims if one.image_id in ordinals]
+                changed, lost = put_places(db, [(ordinals[c.image_id], c.place) for c in there])
+                write_claims(db, there)
+                forget_dismissed(db, paths)
+                touch(db, changed | lost, change)
+                remember_placeless(db, before, change)
+                follow(db, before, change)
+                return left_without_place(db, lost, bury)
 
     def drop(
         self,
@@ -120,28 +130,25 @@ class Origins:
         unnamed: Sequence[tuple[str, str]],
         source: str,
         bury: Bury,
+        keeps: bool = False,
+        undo: str | None = None,
     ) -> list[str]:
         """Takes out the files at paths that are gone, and those that a source names no more.
 
         `unnamed`: paths with uris. Gives the ids of the images that so lost their last place, and
-        are deleted.
+        are deleted; `keeps`: they go to the trash. `undo`: the job that takes it back.
         """
         with self.database.write() as db:
-            change = next_revision(db)
             touched = at_paths(db, [*gone, *(path for path, _ in unnamed)])
-            before = annotations_of(db, touched)
-            for batch in some_of(gone):
-                db.execute(delete(locations).where(locations.c.path.in_(batch)))
-            for pairs in some_of(unnamed):
-                named = tuple_(origins.c.path, origins.c.uri).in_(pairs)
-                db.execute(delete(origins).where(origins.c.source == source, named))
-                still = select(origins.c.path, origins.c.uri).where(named)
-                here = tuple_(locations.c.path, locations.c.uri)
-                db.execute(delete(locations).where(here.in_(pairs), here.not_in(still)))
-            touch(db, touched, change)
-            remember_placeless(db, before, change)
-            follow(db, before, change)
-            return left_without_place(db, touched, bury)
+            with noting(db, undo, touched):
+                bury = keeping(db, bury, touched) if keeps else bury
+                change = next_revision(db)
+                before = annotations_of(db, touched)
+                _take_out(db, gone, unnamed, source)
+                touch(db, touched, change)
+                remember_placeless(db, before, change)
+                follow(db, before, change)
+                return left_without_place(db, touched, bury)
 
     def delete(self, image_id: str, bury: Bury) -> None:
         """Deletes an image that a user wants gone; a sync leaves its files out. Raises NotFound."""
@@ -208,6 +215,19 @@ def delete_unwanted(
         bury({ordinal: image_id for image_id, ordinal in numbers.items()})
         remove_images(db, ordinals)
         forget(db, list(numbers))
+
+
+def _take_out(
+    db: Connection, gone: Sequence[str], unnamed: Sequence[tuple[str, str]], source: str
+) -> None:
+    for batch in some_of(gone):
+        db.execute(delete(locations).where(locations.c.path.in_(batch)))
+    for pairs in some_of(unnamed):
+        named = tuple_(origins.c.path, origins.c.uri).in_(pairs)
+        db.execute(delete(origins).where(origins.c.source == source, named))
+        still = select(origins.c.path, origins.c.uri).where(named)
+        here = tuple_(locations.c.path, locations.c.uri)
+        db.execute(delete(locations).where(here.in_(pairs), here.not_in(still)))
 
 
 def dismiss_claimed(db: Connection, ordinals: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The trash: images that a user deleted, with all that brings them back.
+"""The trash: images that a user or a sync deleted, with all that brings them back.
 
 An image in it has no row among the images, and its number is buried: when it comes back, it is a
 new one to every snapshot, with its former id.
@@ -13,9 +13,8 @@ from sqlalchemy import Connection, delete, func, inspect, select, tuple_, update
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
-from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.fingerprints import check_together
-from services.indexer.catalog.locations import Bury, Place, at_paths, forget_dismissed
+from services.indexer.catalog.locations import Bury, Place, forget_dismissed
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
 from services.indexer.catalog.states import State, records_of, states_of
 from shared.core.errors import NotFound
@@ -142,13 +141,15 @@ def put_in_trash(
         add_rows(db, trash, rows)
 
 
-def keeping(db: Connection, bury: Bury, entries: Sequence[Entry]) -> Bury:
-    """Return what buries images whose paths these entries take, and puts them in the trash before.
+def keeping(
+    db: Connection, bury: Bury, ordinals: Collection[int], own: Collection[str] = ()
+) -> Bury:
+    """Return what buries images, and puts them in the trash before.
 
-    They go there as they are now, before they lose their paths and what sources say of those.
+    These go there as they are now, before they lose their paths and what sources say of those;
+    but for `own`, whose present state is the right one.
     """
-    own = {entry.id for entry in entries}
-    held = states_of(db, at_paths(db, [entry.place.path for entry in entries]))
+    held = states_of(db, ordinals)
     former = {image_id: state for image_id, state in held.items() if image_id not in own}
 
     def kept(deleted: Mapping[int, str]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, null, select
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.schema import images, undo_steps, undos
+from services.indexer.catalog.schema import images, locations, undo_steps, undos
 from services.indexer.catalog.states import State, states_of
 
 
@@ -100,18 +100,33 @@ def put_steps(db: Connection, token: str, steps: Sequence[Step]) -> None:
 
 
 def take_steps(db: Connection, token: str, limit: int) -> list[Step]:
-    """Take some steps of a token out, to be undone in this transaction.
+    """Take some steps of a token out, to be undone in this transaction; fewer than `limit` are the
+    last.
 
-    Images that the change added come first: the others get back the paths that those hold.
+    Images that the change added come first: the others get back the paths that those hold. Of
+    others whose paths went round, all are taken at once.
     """
     was_there = undo_steps.c.former.is_not(null())
     query = select(undo_steps).where(undo_steps.c.token == token)
     query = query.order_by(was_there, undo_steps.c.id)
     steps = [Step(r.id, r.former, r.later) for r in db.execute(query.limit(limit))]
-    _remove(db, token, [step.id for step in steps])
     if len(steps) < limit:
         db.execute(delete(undos).where(undos.c.token == token))
+    some = steps
+    while some:
+        _remove(db, token, [step.id for step in some])
+        some = _in_the_way(db, token, some)
+        steps += some
     return steps
+
+
+def _in_the_way(db: Connection, token: str, steps: Sequence[Step]) -> list[Step]:
+    """Return the steps of other images that hold a path which these are to get back."""
+    paths = list({place[0] for one in steps for place in (one.former or {}).get("places", [])})
+    query = select(images.c.id).join(locations, locations.c.ordinal == images.c.ordinal)
+    ids = list({row.id for row in among(db, query, locations.c.path, paths)})
+    left = select(undo_steps).where(undo_steps.c.token == token)
+    return [Step(r.id, r.former, r.later) for r in among(db, left, undo_steps.c.id, ids)]
 
 
 def forget(db: Connection, token: str) -> None:

@@ -54,7 +54,7 @@ def undo_some(
         done["trashed"], done["changed"] = len(unwanted), changed
         missing = sum(one.later is not None and one.id not in numbers for one in steps)
         done["left"] = len(gone) - done["restored"] + missing
-    return done, len(steps) == _AT_ONCE
+    return done, len(steps) >= _AT_ONCE
 
 
 def _divided(

@@ -70,5 +70,5 @@ class IngestService:
         places: Mapping[str, Sequence[FeaturePlace]],
     ) -> list[str]:
         keeps = undo is not None and self._images.keeps_deleted
-        with self._deletions.burying(keeps_files=keeps, by_sync=not keeps) as bury:
+        with self._deletions.burying(keeps_files=keeps, by_sync=True, undo=undo) as bury:
             return self._images.record(entries, places, bury, undo)

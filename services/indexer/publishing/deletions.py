@@ -39,9 +39,11 @@ class Deletions:
         self._has_left = False
 
     @contextmanager
-    def burying(self, keeps_files: bool = False, by_sync: bool = False) -> Iterator[Bury]:
+    def burying(
+        self, keeps_files: bool = False, by_sync: bool = False, undo: str | None = None
+    ) -> Iterator[Bury]:
         """Gives what deletes images; `keeps_files`: but not what is kept of them beside. `by_sync`:
-        no user deletes them, as their files are gone.
+        no user deletes them, as their files are gone; `undo`: the sync's job.
 
         Where the block raises, as on a full disk, none of them is deleted anywhere; but where the
         catalogue went away, which may have taken it, the deletion stands.
@@ -54,7 +56,7 @@ class Deletions:
                 def bury(deleted: Mapping[int, str]) -> None:
                     gone.extend(deleted)
                     if by_sync and deleted:
-                        self._note.add(deleted)
+                        self._note.add(deleted, undo)
                     # The tombstone is decisive: a process killed after it completes the deletion at
                     # its next start.
                     add(list(deleted))
@@ -100,8 +102,9 @@ class Deletions:
                     self._files.remove(image_id)
             if left:
                 by_sync = self._note.read()
-                self._images.remove([one for one in left if one not in by_sync])
-                self._images.remove([one for one in left if one in by_sync], by_sync=True)
+                synced = [one for one in left if one in by_sync.ordinals]
+                self._images.remove([one for one in left if one not in by_sync.ordinals])
+                self._images.remove(synced, by_sync=True, undo=by_sync.undo)
             self._note.clear()
 
     @contextmanager

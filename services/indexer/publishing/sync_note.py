@@ -1,11 +1,13 @@
 """Note of the images that a sync is about to delete, for a process that is killed meanwhile.
 
-A tombstone tells that an image is deleted, not who deleted it: a user's deletion is kept in the
-trash, and syncs leave its files out from then on; a sync's isn't.
+A tombstone tells that an image is deleted, not who deleted it: syncs leave out the files of what a
+user deleted from then on, and take in again those of what a sync deleted. A sync's deletion is
+taken back by the undo of its job.
 """
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.files import durable
@@ -13,22 +15,34 @@ from shared.files import durable
 _NAME = "sync-deletions.json"
 
 
+@dataclass(frozen=True)
+class SyncDeletions:
+    """Ordinals of images that a sync was deleting, and the job that its deletions are undone by."""
+
+    ordinals: frozenset[int] = frozenset()
+    undo: str | None = None
+
+
 class SyncNote:
-    """Ordinals in a file beside the tombstones."""
+    """File beside the tombstones."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / _NAME
 
-    def add(self, ordinals: Iterable[int]) -> None:
+    def add(self, ordinals: Iterable[int], undo: str | None = None) -> None:
         """Durable when it returns, so that it is there before the tombstones are."""
-        durable.write_text(self._path, json.dumps(sorted({*self.read(), *ordinals})))
+        noted = {"ordinals": sorted({*self.read().ordinals, *ordinals}), "undo": undo}
+        durable.write_text(self._path, json.dumps(noted))
 
-    def read(self) -> set[int]:
-        """Return the noted ordinals; a damaged note has none."""
+    def read(self) -> SyncDeletions:
+        """Return what was noted; a damaged note has nothing."""
         try:
-            return {int(one) for one in json.loads(self._path.read_bytes())}
-        except (FileNotFoundError, ValueError, TypeError):
-            return set()
+            found = json.loads(self._path.read_bytes())
+            # An older version noted the ordinals alone.
+            noted = found if isinstance(found, dict) else {"ordinals": found, "undo": None}
+            return SyncDeletions(frozenset(map(int, noted["ordinals"])), noted["undo"])
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return SyncDeletions()
 
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import cached_property
 from stat import S_ISLNK, S_ISREG
 from typing import TypeVar
 
-from services.indexer.catalog.locations import Place, SourceEntry
+from services.indexer.catalog.locations import Bury, Place, SourceEntry
 from services.indexer.catalog.source_claims import Dismissed, Origins
 from services.indexer.ingest.one_by_one import each_alone
 from services.indexer.ingest.pipeline import IngestSettings, place_of
@@ -57,6 +57,7 @@ class Sync:
         self._current = collection.current
         self._deletions = collection.deletions
         self._job = job
+        self._undo = job.id or None
         self._settings = settings
         self._force = force
         self._guard = SyncGuard(source, origins, force_in)
@@ -132,16 +133,21 @@ class Sync:
         each_alone(claims, self._put_together, self._fail)
 
     def _put_together(self, claims: Sequence[SourceEntry]) -> None:
-        with self._deletions.burying(by_sync=True) as bury:
-            self._origins.put(claims, bury)
+        with self._burying() as bury:
+            self._origins.put(claims, bury, self._images.keeps_deleted, self._undo)
 
     def _fail(self, claim: SourceEntry, why: str) -> None:
         self._job.fail(claim.place.uri, why)
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
         self._job.check_cancelled()
-        with self._deletions.burying(by_sync=True) as bury:
-            self._origins.drop(gone, unnamed, self._name, bury)
+        keeps = self._images.keeps_deleted
+        with self._burying() as bury:
+            self._origins.drop(gone, unnamed, self._name, bury, keeps, self._undo)
+
+    def _burying(self) -> AbstractContextManager[Bury]:
+        keeps = self._images.keeps_deleted
+        return self._deletions.burying(keeps_files=keeps, by_sync=True, undo=self._undo)
 
     def _identified(self, at: Mapping[str, SourceEntry]) -> list[FileNow]:
         """The files that are to be in the collection, with the known images that they hold."""

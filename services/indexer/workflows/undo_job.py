@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.indexer.catalog.jobs import JobTable
 from services.indexer.curation.editor import Editor
 from services.indexer.jobs.context import JobContext
 
@@ -13,14 +12,12 @@ UNDOING = "undoing"
 class UndoJob:
     """Runs an undo; one that was broken off goes on with what is left."""
 
-    def __init__(self, editor: Editor, jobs: JobTable) -> None:
+    def __init__(self, editor: Editor) -> None:
         self._editor = editor
-        self._jobs = jobs
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
-        """Move what the job added to the trash, and give what it changed its former state.
-
-        Pictures that a sync deleted don't come back; the result tells how many.
+        """Move what the job added to the trash, bring back what a sync deleted, and give what was
+        changed its former state.
         """
         token = str(request["job"])
         job.stage(UNDOING)
@@ -31,8 +28,4 @@ class UndoJob:
             job.check_cancelled()
 
         done = self._editor.take_back(token, told)
-        result = {"job": token} | done.model_dump()
-        # Their files are gone, so there is nothing to bring back.
-        if gone := (self._jobs.get(token).result or {}).get("delete"):
-            result["deleted_by_sync"] = gone
-        return result
+        return {"job": token} | done.model_dump()

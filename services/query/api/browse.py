@@ -23,6 +23,8 @@ from shared.contracts.browsing import (
     MapCells,
     MapQuery,
     Period,
+    Places,
+    PlacesQuery,
     Sort,
     Timeline,
     TimelineQuery,
@@ -128,6 +130,21 @@ def get_map(ask: Ask, query: Annotated[MapQuery, Query()]) -> Response:
         f"map {query.cell} {query.limit}",
         lambda: cells_of(searcher.collection, view, query.cell, query.limit),
     )
+
+
+@router.get("/places", summary="List the places of images", responses=problems(DAMAGED))
+@needs(Scope.READ)
+def list_places(ask: Ask, query: Annotated[PlacesQuery, Query()]) -> Places:
+    """Return the towns and countries where images were taken, those with the most images first: for
+    completion by `match`, or to learn by `name` that a search term is the name of one.
+    """
+    searcher = ask.searcher_now()
+    names = searcher.collection.places(searcher.deleted)
+    if query.name is None:
+        return Places(places=names.starting(query.match, query.limit))
+    if query.match:
+        raise InvalidInput("Give either `match` or `name`, not both.")
+    return Places(places=names.called(query.name)[: query.limit])
 
 
 def _kept(view: View, name: str, make: Callable[[], Wire]) -> Response:

@@ -85,10 +85,19 @@ async def list_questions(
     if found is None:
         return Questions(questions=[], judged=0)
     told = await _told(here, found.name)
-    # Images may be deleted after the survey was made.
-    deleted = set(searcher.deleted.tolist())
     # Judgements may be of the same hit as a later draw, which then needs no question.
     judged = {(one.search.id, one.id) for one in told}
+    # In a thread: it looks at thousands of places, and reads records.
+    questions = await anyio.to_thread.run_sync(_next, searcher, found, judged, query.limit)
+    return Questions(questions=questions, judged=len(told))
+
+
+def _next(
+    searcher: Searcher, found: CollectionSurvey, judged: set[tuple[str | None, str]], limit: int
+) -> list[Question]:
+    """Return the first questions of a survey that have no answer yet."""
+    # Images may be deleted after the survey was made.
+    deleted = set(searcher.deleted.tolist())
     start = int(found.name, 16) % 1000 / 1000
     drawn = found.survey.draw(_AHEAD, start)
     questions: list[Question] = []
@@ -107,9 +116,9 @@ async def list_questions(
             predicted=float(found.survey.predicted[row, column]),
         )
         questions.append(Question(search=JudgedSearch(id=search), id=hit, draw=draw))
-        if len(questions) == query.limit:
+        if len(questions) == limit:
             break
-    return Questions(questions=questions, judged=len(told))
+    return questions
 
 
 @router.get(

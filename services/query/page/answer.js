@@ -5,15 +5,17 @@ import { el, fill, icon } from "./dom.js";
 import { ANSWER } from "./messages_search.js";
 import { by } from "./query.js";
 import { expectedLine } from "./expected_line.js";
+import { PlaceOffers } from "./place_offer.js";
 import { headingOf } from "./title.js";
 import { listed, milliseconds, modeSentence, recall, scanned, showing, stages, total } from "./words.js";
 
 export class AnswerView {
   #open = false;
 
-  constructor(section, sources) {
+  constructor(section, sources, api) {
     this.section = section;
     this.sources = sources;
+    this.offers = new PlaceOffers(api);
   }
 
   render(search) {
@@ -40,6 +42,7 @@ export class AnswerView {
       ),
       answer && correction(answer, query),
       sentence && el("p", { class: "mode" }, sentence),
+      search.status !== "loading" && this.offers.drawn(search),
       answer && search.hits.length > 0 && orders(query),
       sentence && expectedLine(answer),
       answer && search.status !== "error" && this.#how(answer),

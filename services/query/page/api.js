@@ -59,6 +59,15 @@ export class Api {
     return this.#json(`v1/tags?${new URLSearchParams({ match, limit })}`, { signal });
   }
 
+  /** The towns and countries with a word that begins as `match` does, where pictures were taken. */
+  places(match, limit, signal) {
+    return this.#json(`v1/places?${new URLSearchParams({ match, limit })}`, { signal });
+  }
+
+  placesCalled(name) {
+    return this.#json(`v1/places?${new URLSearchParams({ name: name.slice(0, 200) })}`);
+  }
+
   image(id, signal) {
     return this.#json(pathOf(id), { signal });
   }

@@ -1,5 +1,6 @@
 /** The views of the collection that need no search: photos, the map, tags, folders, duplicates, the trash. */
 
+import { AUDITS, AuditView } from "./audit_view.js";
 import { byId, fill } from "./dom.js";
 import { firstSteps } from "./browse_states.js";
 import { Gallery } from "./gallery.js";
@@ -7,6 +8,7 @@ import { viewFilter } from "./gallery_query.js";
 import { GalleryBar } from "./gallery_bar.js";
 import { DuplicatesView } from "./duplicates_view.js";
 import { FoldersView } from "./folders_view.js";
+import { LabelsView } from "./labels_view.js";
 import { MapView } from "./map_view.js";
 import { TagsView } from "./tags_view.js";
 import { TrashView } from "./trash_view.js";
@@ -20,12 +22,16 @@ export class Browse {
     this.board = board;
     this.bar = new GalleryBar(byId("gallery-bar"));
     const actions = { onEmpty: firstSteps, onTotal: (total) => this.#total(total), onKnown: () => shared.onKnown() };
+    const audit = new AuditView(board, shared);
     const gallery = new Gallery(board, { ...shared, actions });
     this.views = {
       photos: gallery,
       favourites: gallery,
       map: new MapView(board, { ...shared, actions }),
       tags: new TagsView(board, shared),
+      labels: new LabelsView(board, shared),
+      "wrong-tags": audit,
+      "missing-tags": audit,
       folders: new FoldersView(board, shared, gallery),
       duplicates: new DuplicatesView(board, shared),
       trash: new TrashView(board, shared),
@@ -104,8 +110,9 @@ export class Browse {
   }
 }
 
-/** Says which view is shown, in the navigation. */
-function mark(view) {
+/** Says which view is shown, in the navigation; labels, and those that check tags, belong to tags. */
+function mark(shown) {
+  const view = shown in AUDITS || shown === "labels" ? "tags" : shown;
   for (const link of document.querySelectorAll("[data-view]"))
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -44,6 +44,21 @@ export class BrowseApi {
     return this.api.call(`v1/tags?${given}`, { signal });
   }
 
+  /** Suspicious tags: {found: [{id, uri, tag, rather, gain}], tags, images}. `kind`: wrong or missing. */
+  audit(kind, limit, signal) {
+    return this.api.call(`v1/tags/audit?${new URLSearchParams({ kind, limit })}`, { signal });
+  }
+
+  /** What pictures show with at least a probability: {labels: [{name, images, untagged}]}. */
+  labels(match, least, limit, signal) {
+    return this.api.call(`v1/labels?${new URLSearchParams({ match, least, limit })}`, { signal });
+  }
+
+  /** Starts a job that adds a label as a tag. */
+  acceptLabel(name, least) {
+    return this.#send("POST", "v1/labels/accept", { names: [name], least });
+  }
+
   folders(path, signal) {
     return this.api.call(`v1/folders?${new URLSearchParams({ path })}`, { signal });
   }

@@ -97,7 +97,7 @@ async function cancel(job) {
 /** Takes back what an ingest did. */
 async function undo(job) {
   const gone = Number(job.result?.delete ?? 0);
-  const words = gone ? [...JOBS.undoWords, JOBS.undoSync(gone)] : JOBS.undoWords;
+  const words = gone ? [...JOBS.undoWords, JOBS.undoSync] : JOBS.undoWords;
   if (!(await question.ask(JOBS.undoTitle, words, JOBS.undoAction))) return;
   try {
     await started(await new BrowseApi(api.api).undoJob(job.id));

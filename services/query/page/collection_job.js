@@ -60,7 +60,7 @@ export class JobRow {
     this.#bar.setAttribute("aria-label", JOBS.progress(name));
     this.#cancel.setAttribute("aria-label", JOBS.cancelOf(name));
     this.#undo.setAttribute("aria-label", JOBS.undoOf(name));
-    this.#undo.hidden = job.kind !== "ingest" || active || job.dry_run || state === "queued" || Boolean(job.result?.undone);
+    this.#undo.hidden = !["ingest", "accept-labels"].includes(job.kind) || active || job.dry_run || state === "queued" || Boolean(job.result?.undone);
     this.#state.textContent = STATES[state];
     this.#bar.hidden = !active;
     const { done, total } = reached(progress);

@@ -1,24 +1,28 @@
-/** Completion of tags: an ARIA combobox with a list. */
+/** Completion of tags, and of places where they are wanted: an ARIA combobox with a list. */
 
-import { el } from "./dom.js";
+import { el, icon } from "./dom.js";
 import { count } from "./messages.js";
+import { PLACES } from "./messages_search.js";
 import { matchIn } from "./tag_text.js";
 
 const LIMIT = 8;
+const PLACES_LIMIT = 3;
 const PAUSE_MS = 120;
 
 export class Completion {
-  #tags = [];
+  /** What is offered: {tag, count}, or {place}. */
+  #offered = [];
   #active = -1;
   #timer = 0;
   #asked = new AbortController();
 
-  /** `onChosen(tag)` is called when a tag is taken from the list. */
-  constructor(input, list, api, onChosen) {
+  /** `onChosen(tag)` is called when a tag is taken from the list, `onPlace(place)`, if given, for a place. */
+  constructor(input, list, api, onChosen, onPlace = null) {
     this.input = input;
     this.list = list;
     this.api = api;
     this.onChosen = onChosen;
+    this.onPlace = onPlace;
     input.addEventListener("input", () => this.#later());
     input.addEventListener("keydown", (event) => this.#key(event));
     input.addEventListener("blur", () => this.close());
@@ -33,7 +37,7 @@ export class Completion {
   close() {
     clearTimeout(this.#timer);
     this.#asked.abort();
-    this.#tags = [];
+    this.#offered = [];
     this.#active = -1;
     this.#draw("");
   }
@@ -48,20 +52,29 @@ export class Completion {
     this.#asked.abort();
     this.#asked = new AbortController();
     const typed = this.input.value.replace(/^([-\u2212]|\\(?=[-\u2212]))/, "").trim();
-    try {
-      const { tags } = await this.api.tags(typed, LIMIT, this.#asked.signal);
-      this.#tags = tags;
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      this.#tags = []; // The word can be searched without completion.
-    }
+    const { signal } = this.#asked;
+    const [tags, places] = await Promise.all([
+      this.#found(() => this.api.tags(typed, LIMIT, signal), "tags"),
+      this.onPlace && typed ? this.#found(() => this.api.places(typed, PLACES_LIMIT, signal), "places") : [],
+    ]);
+    if (signal.aborted) return;
+    this.#offered = [...tags.slice(0, LIMIT - places.length), ...places.map((place) => ({ place }))];
     if (document.activeElement !== this.input) return;
     this.#active = -1;
     this.#draw(typed);
   }
 
+  /** The word can be searched without completion. */
+  async #found(ask, name) {
+    try {
+      return (await ask())[name];
+    } catch {
+      return [];
+    }
+  }
+
   #key(event) {
-    const open = this.#tags.length > 0;
+    const open = this.#offered.length > 0;
     if (event.key === "ArrowDown" && !open) this.#ask();
     else if (event.key === "ArrowDown") this.#move(1);
     else if (event.key === "ArrowUp" && open) this.#move(-1);
@@ -73,30 +86,33 @@ export class Completion {
 
   /** One step, through the field itself (-1) and round. */
   #move(by) {
-    const places = this.#tags.length + 1;
-    this.#active = ((this.#active + 1 + by + places) % places) - 1;
+    const stops = this.#offered.length + 1;
+    this.#active = ((this.#active + 1 + by + stops) % stops) - 1;
     this.#mark();
   }
 
   #choose(index) {
-    const { tag } = this.#tags[index];
+    const { tag, place } = this.#offered[index];
     this.close();
-    this.onChosen(tag);
+    if (place) this.onPlace(place);
+    else this.onChosen(tag);
   }
 
   #draw(typed) {
-    const options = this.#tags.map(({ tag, count: images }, index) => {
-      const [start, end] = matchIn(tag, typed);
+    const options = this.#offered.map(({ tag, place, count: images }, index) => {
+      const text = place ? place.name : tag;
+      const [start, end] = matchIn(text, typed);
       return el(
         "li",
         {
           role: "option",
           id: `completion-${index}`,
           "data-index": index,
-          "aria-label": `${tag}, ${count(images, "image")}`,
+          "aria-label": place ? PLACES.option(place) : `${tag}, ${count(images, "image")}`,
         },
-        el("span", {}, tag.slice(0, start), el("b", {}, tag.slice(start, end)), tag.slice(end)),
-        el("span", { class: "count" }, images.toLocaleString("en")),
+        el("span", {}, text.slice(0, start), el("b", {}, text.slice(start, end)), text.slice(end)),
+        place && el("span", { class: "of-place" }, icon("map"), PLACES.place),
+        el("span", { class: "count" }, (place ? place.count : images).toLocaleString("en")),
       );
     });
     this.list.replaceChildren(...options);

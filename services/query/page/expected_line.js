@@ -23,11 +23,12 @@ export function expectedLine(answer) {
   return told ? el("p", { class: "mode expected" }, told) : null;
 }
 
-/** Tells a tile's place: the last one that matches, one that is merely near, or neither. */
-export function markExpected(tile, at, { expected }) {
+/** Says of a hit's tile that it is merely near, and of the first such one that matches end before it. */
+export function markExpected(tile, hit, { shown, answer: { expected } }) {
   if (!expected) return tile;
-  tile.classList.toggle("beyond", at >= expected.matches);
-  if (at === expected.matches && at > 0)
-    tile.prepend(el("p", { class: "ends" }, EXPECTED.ends));
+  const isBeyond = ({ rank }) => rank >= expected.matches;
+  tile.classList.toggle("beyond", isBeyond(hit));
+  const before = shown[shown.indexOf(hit) - 1];
+  if (isBeyond(hit) && before && !isBeyond(before)) tile.prepend(el("p", { class: "ends" }, EXPECTED.ends));
   return tile;
 }

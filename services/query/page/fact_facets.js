@@ -11,7 +11,7 @@ export const FACTS = [
 ];
 
 /** From this probability on a label counts, as in the service's counts. */
-const LEAST = 0.5;
+export const LEAST = 0.5;
 const MOST = 12;
 
 /** The facts of hits, counted: {years: [{value, count}], ...}. */

@@ -24,8 +24,11 @@ export class Gallery {
   #sections = null;
   #place = null;
   #drawn = new Map();
+  #spare = [];
   #asked = 0;
   #focused = null;
+  /** Pictures are asked for down to this height. */
+  #until = 0;
   #roving = 0;
   #running = new AbortController();
 
@@ -267,8 +270,10 @@ export class Gallery {
 
   #draw() {
     if (!this.#sections?.width) return;
-    const y = scrollY - this.#place.above;
-    const [from, to] = [y - AHEAD * innerHeight, y + (1 + AHEAD) * innerHeight];
+    // Read before anything is drawn: later it would have the page laid out anew.
+    const [y, screen] = [scrollY - this.#place.above, innerHeight];
+    const [from, to] = [y - AHEAD * screen, y + (1 + AHEAD) * screen];
+    this.#until = y + (1 + ASK_AHEAD) * screen;
     const near = new Set(this.#sections.between(from, to));
     for (const [section, one] of this.#drawn)
       if (!near.has(section)) {
@@ -276,8 +281,8 @@ export class Gallery {
         this.#drawn.delete(section);
       }
     for (const section of near) this.#drawingOf(section).draw(this.#sections.layoutOf(section), from, to);
-    this.#ask(y);
-    this.scrubber.at(y, innerHeight);
+    this.#ask(y, screen);
+    this.scrubber.at(y, screen);
     if (this.selection.size) this.#mark();
     clearTimeout(this.#roving);
     this.#roving = setTimeout(() => this.shown && this.#rove(), ROVE_MS);
@@ -290,6 +295,7 @@ export class Gallery {
       title: titleOf(section, this.#search.sort),
       query: this.#search.query,
       thumbnails: this.thumbnails,
+      spare: this.#spare,
       place: (within, index) => ({ number: this.#sections.before(within) + index + 1, of: this.#sections.total }),
       onRetry: (failed) => {
         this.#sections.retry(failed);
@@ -297,25 +303,19 @@ export class Gallery {
       },
     });
     this.#drawn.set(section, one);
-    const next = [...this.#drawn.keys()]
-      .filter((other) => other.top > section.top)
-      .sort((a, b) => a.top - b.top)[0];
+    const next = [...this.#drawn.keys()].filter(({ top }) => top > section.top).sort((a, b) => a.top - b.top)[0];
     this.canvas.insertBefore(one.element, next ? this.#drawn.get(next).element : null);
     return one;
   }
 
   /** Asks for the months near the screen, the one that is looked at first. */
-  #ask(y) {
-    const [from, to] = [y - ASK_AHEAD * innerHeight, y + (1 + ASK_AHEAD) * innerHeight];
-    const wanted = this.#sections.between(from, to);
+  #ask(y, screen) {
+    const wanted = this.#sections.between(y - ASK_AHEAD * screen, this.#until);
     this.#sections.only(new Set(wanted));
-    const middle = y + innerHeight / 2;
+    const middle = y + screen / 2;
     wanted.sort((a, b) => distance(a, middle) - distance(b, middle));
     for (const section of wanted)
-      this.#sections.need(section, () => {
-        const lower = scrollY - this.#place.above + (1 + ASK_AHEAD) * innerHeight;
-        return section.top + HEAD + this.#sections.layoutOf(section).known > lower;
-      });
+      this.#sections.need(section, () => section.top + HEAD + this.#sections.layoutOf(section).known > this.#until);
   }
 
   /** One picture can be tabbed to: the one that had the focus, else the first in sight. */

@@ -6,6 +6,8 @@ import { galleryTile } from "./gallery_tile.js";
 import { FAILED, GALLERY } from "./messages.js";
 
 export const HEAD = 56;
+/** Elements of tiles that have left, kept for the next. */
+const MOST_SPARE = 80;
 
 /** The elements of a section; tiles come and go as the page moves. */
 export class SectionDrawing {
@@ -16,11 +18,13 @@ export class SectionDrawing {
   #note = null;
   #layout = null;
 
-  constructor(section, { title, query, thumbnails, place, onRetry }) {
+  /** `spare`: elements of tiles that have left, which all sections share. */
+  constructor(section, { title, query, thumbnails, place, spare, onRetry }) {
     this.section = section;
     this.query = query;
     this.thumbnails = thumbnails;
     this.place = place;
+    this.spare = spare;
     this.onRetry = onRetry;
     this.#head = title && el("h2", { class: "month" }, title);
     this.#list = el("ul", { class: "tiles", "aria-label": title ?? GALLERY.label });
@@ -109,7 +113,7 @@ export class SectionDrawing {
 
   /** In the order of the pictures, which is that of what is read out. */
   #addTile(image, index, tile) {
-    const element = galleryTile(image, this.query, this.place(this.section, index));
+    const element = galleryTile(image, this.query, this.place(this.section, index), this.spare.pop());
     const one = { element, index };
     this.#put(one, index, tile);
     let next = null;
@@ -123,6 +127,7 @@ export class SectionDrawing {
   #drop(id, { element }) {
     this.thumbnails.drop(element.querySelector("img"));
     element.remove();
+    if (this.spare.length < MOST_SPARE) this.spare.push(element);
     this.#tiles.delete(id);
   }
 

@@ -1,10 +1,11 @@
 /** A hit, large: its picture, what is known of it, what it is like, and what can be done with it. */
 
 import { told } from "./browse_states.js";
-import { el, fill, icon } from "./dom.js";
+import { el, icon } from "./dom.js";
 import { withFrames } from "./framed_text.js";
 import { isFavourite } from "./gallery_tile.js";
 import { HitFacts } from "./hit_facts.js";
+import { HitReasons, framed } from "./hit_reasons.js";
 import { judgeQuestion } from "./judge_question.js";
 import { LARGE, SELECTION } from "./messages.js";
 import { strip } from "./strip.js";
@@ -29,7 +30,7 @@ export class HitView {
     this.api = api;
     this.sources = sources;
     this.actions = actions;
-    this.why = new Why(api, sources);
+    this.reasons = new HitReasons(api, sources);
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.actions.onClose(this.#hit.id);
@@ -51,7 +52,7 @@ export class HitView {
     const explained = search === this.#search && this.#parts.why?.getAttribute("aria-pressed") === "true";
     this.#asked.abort();
     this.#asked = new AbortController();
-    this.why.stop();
+    this.reasons.stop();
     this.#hit = hit;
     this.#search = search;
     this.sources.know(hit);
@@ -71,10 +72,11 @@ export class HitView {
       this.dialog.replaceChildren(...drawn, ...(toast ? [toast] : []));
       this.zoom = new Zoom(drawn[1], () => drawn[1].querySelectorAll(".shown"), (by) => this.#move(by > 0 ? "next" : "previous"));
     }
+    this.reasons.of(hit, search.query, this.#parts);
     this.place(around);
     const fresh = !this.dialog.open;
     if (fresh) this.dialog.showModal();
-    if (explained && this.#parts.why) this.#toggleWhy(Why.partsOf(search.query));
+    if (explained && this.#parts.why) this.reasons.toggle();
     this.dialog.scrollTop = 0;
     this.#parts.title.focus({ preventScroll: true });
     document.documentElement.classList.add("covered");
@@ -83,7 +85,7 @@ export class HitView {
   close() {
     if (!this.dialog.open) return;
     this.#asked.abort();
-    this.why.stop();
+    this.reasons.stop();
     this.dialog.close();
     if (document.fullscreenElement) document.exitFullscreen();
     // What was just done, and the way back, are told beyond the dialog.
@@ -219,71 +221,13 @@ export class HitView {
       this.#search.query.parts.length > 0 &&
         button(LARGE.leaveOut, "minus", () => this.actions.onExclude(hit)),
       parts.length > 0 &&
-        (this.#parts.why = button(LARGE.why, "heat", () => this.#toggleWhy(parts), {
+        (this.#parts.why = button(LARGE.why, "heat", () => this.reasons.toggle(), {
           "aria-pressed": "false",
         })),
       hit.uris.length > 0 && button(LARGE.download, "download", () => this.#download()),
       button(LARGE.remove, "delete", () => this.remove(), { class: "action danger" }),
     );
     return this.#parts.actions;
-  }
-
-  #toggleWhy(parts) {
-    const on = this.#parts.why.getAttribute("aria-pressed") !== "true";
-    this.#parts.why.setAttribute("aria-pressed", String(on));
-    if (on) return this.#explain(parts, parts[0]);
-    this.why.stop();
-    this.#unexplained();
-    this.#parts.words.replaceChildren();
-  }
-
-  #unexplained() {
-    const { figure, other } = this.#parts;
-    figure.querySelector(".heat")?.remove();
-    other.hidden = true;
-    other.replaceChildren();
-  }
-
-  async #explain(parts, part) {
-    const { figure, other, words } = this.#parts;
-    words.replaceChildren(el("p", {}, LARGE.comparing));
-    try {
-      const found = await this.why.explain(this.#hit, part);
-      this.#unexplained();
-      figure.append(found.heat);
-      if (found.other) {
-        const url = URL.createObjectURL(found.other);
-        const img = el("img", { src: url, alt: LARGE.searchPicture, class: "here" });
-        img.addEventListener("load", () => URL.revokeObjectURL(url));
-        framed(other, img).append(found.otherHeat ?? "");
-        other.hidden = false;
-      }
-      fill(words, el("p", {}, found.sentence), this.#others(parts, part));
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      words.replaceChildren(el("div", { class: "error" }, ...told(error)));
-    }
-  }
-
-  /** The other parts of the search, each of which has its own reason. */
-  #others(parts, current) {
-    if (parts.length < 2) return null;
-    return el(
-      "div",
-      { class: "tags", role: "group", "aria-label": LARGE.compareWith },
-      ...parts.map((part) =>
-        el(
-          "button",
-          {
-            type: "button",
-            class: "chip",
-            "aria-pressed": String(part === current),
-            click: () => this.#explain(parts, part),
-          },
-          this.sources.nameOf(part),
-        ),
-      ),
-    );
   }
 
   async #download() {
@@ -340,13 +284,4 @@ export class HitView {
     event.preventDefault();
     does();
   }
-}
-
-/** Puts a picture into a figure that takes its shape, once that is known. */
-function framed(figure, img, ratio = null) {
-  const shape = (value) => figure.style.setProperty("--ratio", value);
-  if (ratio) shape(ratio);
-  img.addEventListener("load", () => shape(img.naturalWidth / img.naturalHeight));
-  figure.append(img);
-  return figure;
 }

@@ -18,6 +18,7 @@ import { foldRail } from "./rail.js";
 import { Router } from "./router.js";
 import { Paused } from "./paused.js";
 import { PictureInput } from "./picture_input.js";
+import { goingTo } from "./place_offer.js";
 import { by, part, withPart, withoutPart } from "./query.js";
 import { Results } from "./results.js";
 import { SearchForm } from "./search_form.js";
@@ -47,6 +48,7 @@ const go = (wanted) => router.go(wanted);
 
 const form = new SearchForm(byId("search"), api, {
   onTerm: (term, weight) => go(withPart(query(), part("term", term, weight))),
+  onPlace: (place) => go(goingTo(query(), place)),
   onExact: (exact) => go({ ...query(), exact }),
   onLast: () => query().parts.length && go(withoutPart(query(), query().parts.at(-1))),
 });
@@ -155,7 +157,7 @@ const views = [
     onCrop: crop,
     onRemove: (one) => go(withoutPart(query(), one)),
   }),
-  new AnswerView(byId("answer"), sources),
+  new AnswerView(byId("answer"), sources, api),
   new Filters(byId("filters"), browseApi, { onChange: go, onMoved: () => browse.moved() }),
   browse,
   // After it, as it clears the board when it leaves.

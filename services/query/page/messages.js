@@ -26,6 +26,9 @@ export const VIEWS = {
   favourites: "Favourites",
   map: "Map",
   tags: "Tags",
+  labels: "What pictures show",
+  "wrong-tags": "Check tags",
+  "missing-tags": "Check tags",
   folders: "Folders",
   duplicates: "Duplicates",
   trash: "Trash",
@@ -142,6 +145,43 @@ export const TAGS = {
   renameWords: "A name that another tag has already merges the two.",
   renameField: "New name",
   renameAction: "Rename",
+};
+
+/** What pictures show, as the model names it. */
+export const LABELS = {
+  link: "What pictures show",
+  title: "What pictures show",
+  words: "Named by the model, not by you: a suggestion until you take it over as a tag.",
+  find: "Find a name",
+  none: "No name fits.",
+  empty: ["No names yet", "The model in use doesn't name what pictures show, or hasn't looked at them yet."],
+  accept: (name) => `Take over ${name} as a tag`,
+  question: (name, value) => [`Tag ${PICTURES(value)} with “${name}”?`, ["Under Manage, this can be undone."], "Tag them"],
+  accepted: (name) => `“${name}” is being added. Manage shows how far it is.`,
+};
+
+/** Tags to look through; what a text is of depends on the kind: `wrong` or `missing`. */
+export const AUDIT = {
+  link: "Check tags",
+  kinds: "What to check",
+  titles: { wrong: "Tags that look wrong", missing: "Tags that seem missing" },
+  words: {
+    wrong: "Pictures that look more like those of another tag than like the others of their own.",
+    missing: "Pictures that look like those of a tag which they don't have.",
+  },
+  rather: (tag) => `looks more like ${tag}`,
+  lacks: "looks like it, without the tag",
+  action: { wrong: "Remove tag", missing: "Add tag" },
+  keep: { wrong: "It's right", missing: "Not this" },
+  actionOf: (kind, tag, name) => (kind === "wrong" ? `Remove tag ${tag} from ${name}` : `Add tag ${tag} to ${name}`),
+  keepOf: (kind, tag, name) => (kind === "wrong" ? `It's right: ${tag} on ${name}` : `Not this: ${tag} on ${name}`),
+  empty: {
+    wrong: ["No tag looks wrong", "Tags are compared by what their pictures show."],
+    missing: ["No tag seems missing", "Tags are compared by what their pictures show."],
+  },
+  done: ["All checked", "Other tags may look different now."],
+  again: "Check again",
+  compared: (tags, images) => `${count(tags, "tag")} of ${PICTURES(images)} compared.`,
 };
 
 export const FOLDERS = {

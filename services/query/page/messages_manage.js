@@ -71,8 +71,7 @@ export const JOBS = {
     "Pictures that it added go to the trash. Tags and details that it changed are as before.",
     "What was there before stays.",
   ],
-  undoSync: (value) =>
-    `${count(value, "picture")} that it deleted, as their files were gone, ${value === 1 ? "doesn't" : "don't"} come back by this.`,
+  undoSync: "Pictures that it deleted, as their files were gone, come back as long as they are in the trash.",
   undoAction: "Take back",
   skipped: "Left out",
   failures: (value) => count(value, "failure"),

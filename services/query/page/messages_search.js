@@ -108,6 +108,13 @@ export const FILTERS = {
 /** A person's word on a hit. */
 export const JUDGE = { question: "Is this right? ", yes: "Yes", no: "No", kept: " Kept." };
 
+/** Places that words name. */
+export const PLACES = {
+  offer: ({ name, count: taken }) => [`${count(taken, "picture")} ${taken === 1 ? "was" : "were"} taken in `, name],
+  place: "place",
+  option: ({ name, count: taken }) => `${name}, place, ${count(taken, "image")}`,
+};
+
 /** How many images match. */
 export const EXPECTED = {
   exactly: (matches) => (matches === 1 ? "One image matches." : `${number(matches)} match.`),

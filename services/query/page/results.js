@@ -63,12 +63,7 @@ export class Results {
     if (search !== this.#search || !this.#grid) {
       this.#forget(search);
       this.#grid = new Grid(
-        (hit) =>
-          markExpected(
-            this.#markOne(tileOf(hit, search, this.api)),
-            search.shown.indexOf(hit),
-            search.answer,
-          ),
+        (hit) => markExpected(this.#markOne(tileOf(hit, search, this.api)), hit, search),
         () => search.status === "ready" && this.actions.onMore(),
       );
       this.#told = el("div", {});

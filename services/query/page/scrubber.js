@@ -11,6 +11,9 @@ export class Scrubber {
   #height = 1;
   #y = 0;
   #screen = 1;
+  #room = 0;
+  /** The section that screen readers were told of. */
+  #told = null;
   #drag = false;
 
   /** `onGo(y)`: to a height of the gallery. */
@@ -39,10 +42,17 @@ export class Scrubber {
       this.thumb,
       this.bubble,
     );
+    // To ask for its height on each frame would have the page laid out anew.
+    new ResizeObserver(() => {
+      this.#room = this.element.clientHeight;
+      this.#label();
+      this.at(this.#y, this.#screen);
+    }).observe(this.element);
   }
 
   show(sections, height, sort) {
     this.#sections = sections;
+    this.#told = null;
     this.#height = Math.max(1, height);
     this.element.hidden = sort === "name" || sections.length < 2;
     this.element.setAttribute("aria-valuemax", String(Math.max(0, sections.length - 1)));
@@ -53,17 +63,19 @@ export class Scrubber {
   at(y, screen) {
     this.#y = y;
     this.#screen = screen;
-    if (this.element.hidden) return;
+    if (this.element.hidden || !this.#sections.length) return;
     const share = Math.min(1, Math.max(0, y / Math.max(1, this.#height - screen)));
-    this.thumb.style.transform = `translateY(${(share * this.element.clientHeight).toFixed(1)}px)`;
-    const at = this.#indexAt(y);
-    this.element.setAttribute("aria-valuenow", String(at));
-    this.element.setAttribute("aria-valuetext", nameOf(this.#sections[at]));
+    this.thumb.style.transform = `translateY(${(share * this.#room).toFixed(1)}px)`;
+    const section = this.#sections[this.#indexAt(y)];
+    if (section === this.#told) return;
+    this.#told = section;
+    this.element.setAttribute("aria-valuenow", String(this.#sections.indexOf(section)));
+    this.element.setAttribute("aria-valuetext", nameOf(section));
   }
 
   /** A year where there is room for it. */
   #label() {
-    const room = this.element.clientHeight;
+    const room = this.#room;
     const labels = [];
     let [lastY, lastYear] = [-Infinity, null];
     for (const { month, top } of this.#sections) {
@@ -110,7 +122,7 @@ export class Scrubber {
     const share = this.#share(event);
     this.bubble.hidden = false;
     this.bubble.textContent = nameOf(this.#sections[this.#indexAt(share * this.#height)]);
-    this.bubble.style.transform = `translateY(${(share * this.element.clientHeight).toFixed(1)}px)`;
+    this.bubble.style.transform = `translateY(${(share * this.#room).toFixed(1)}px)`;
   }
 
   #key(event) {
@@ -130,12 +142,15 @@ export class Scrubber {
     this.onGo(this.#sections[Math.min(this.#sections.length - 1, Math.max(0, to))].top);
   }
 
+  /** The last section that begins above a height; tops ascend. */
   #indexAt(y) {
-    let found = 0;
-    this.#sections.forEach(({ top }, at) => {
-      if (top <= y + 1) found = at;
-    });
-    return found;
+    let [low, high] = [0, this.#sections.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#sections[middle].top <= y + 1) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
   }
 }
 

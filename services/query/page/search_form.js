@@ -11,8 +11,8 @@ const ESCAPE = /^\\(?=[-\u2212])/;
 export class SearchForm {
   #shown = null;
 
-  /** `onTerm(term, weight)`; `onLast()`: backspace before the first letter. */
-  constructor(form, api, { onTerm, onExact, onLast }) {
+  /** `onTerm(term, weight)`, `onPlace(place)`; `onLast()`: backspace before the first letter. */
+  constructor(form, api, { onTerm, onPlace, onExact, onLast }) {
     this.input = form.querySelector("#term");
     this.switch = byId("exact");
     const take = (term, weight) => {
@@ -21,9 +21,10 @@ export class SearchForm {
       if (term) onTerm(term, weight);
     };
     const sign = () => (MINUS.test(this.input.value) ? -1 : 1);
-    this.completion = new Completion(this.input, form.querySelector("#completions"), api, (tag) =>
-      take(tag, sign()),
-    );
+    this.completion = new Completion(this.input, form.querySelector("#completions"), api, (tag) => take(tag, sign()), (place) => {
+      take("");
+      onPlace(place);
+    });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const typed = this.input.value.trim();

@@ -5,6 +5,9 @@ import { isAsked } from "./query.js";
 const KEPT = 20;
 
 export class Search {
+  /** How many images the hits so far stand for. */
+  #ranked = 0;
+
   /** `hidden`: ids of what was deleted here, and may yet come back. */
   constructor(query, hidden = new Set()) {
     this.query = query;
@@ -34,6 +37,11 @@ export class Search {
 
   /** Takes in a page of the answer. */
   add({ hits, ...answer }) {
+    // The count of matches is one of images, also of those that are folded into a hit.
+    for (const hit of hits) {
+      hit.rank = this.#ranked;
+      this.#ranked += 1 + (hit.duplicates?.length ?? 0);
+    }
     this.hits.push(...hits);
     for (const { tag, count } of answer.facets ?? [])
       this.facets.set(tag, (this.facets.get(tag) ?? 0) + count);

@@ -4,8 +4,8 @@ import { hrefOf } from "./address.js";
 import { failedState, statement, told, waitingState } from "./browse_states.js";
 import { cover } from "./cover.js";
 import { el, fill, icon } from "./dom.js";
-import { PICTURES, SELECTION, TAGS } from "./messages.js";
-import { by, part } from "./query.js";
+import { AUDIT, LABELS, PICTURES, SELECTION, TAGS } from "./messages.js";
+import { by, look, part } from "./query.js";
 
 const PAGE = 60;
 const PAUSE_MS = 150;
@@ -48,7 +48,7 @@ export class TagsView {
       const wanted = cursor ? PAGE : Math.max(PAGE, this.search.wantedTags ?? 0);
       const page = await this.browse.tags({ ...this.#asked, covers: true, limit: Math.min(1000, wanted), cursor }, signal);
       if (signal.aborted) return;
-      if (!page.tags.length && !cursor && !this.#asked.match) return fill(this.board, statement(TAGS.empty));
+      if (!page.tags.length && !cursor && !this.#asked.match) return fill(this.board, statement(TAGS.empty, el("a", { class: "quiet small", href: hrefOf(look("labels")), "data-search": true }, LABELS.link)));
       this.#draw(page, cursor !== null);
     } catch (error) {
       if (error.name !== "AbortError") fill(this.board, failedState(error, () => this.#load(null)));
@@ -92,7 +92,9 @@ export class TagsView {
         this.#load(null);
       } }, words);
     const orders = el("div", { class: "segments", role: "group", "aria-label": TAGS.order }, order("count", TAGS.byCount), order("name", TAGS.byName));
-    return el("div", { class: "tools" }, find, el("span", { class: "room" }), orders);
+    const link = (view, words) => el("a", { class: "quiet small", href: hrefOf(look(view)), "data-search": true }, words);
+    const others = [link("labels", LABELS.link), link("wrong-tags", AUDIT.link)];
+    return el("div", { class: "tools" }, find, ...others, el("span", { class: "room" }), orders);
   }
 
   #card({ tag, count, cover: id }) {

@@ -70,9 +70,10 @@ export class ThumbnailQueue {
   #again(img, url) {
     if (!img.getAttribute("src") || !img.isConnected) return;
     if (img.dataset.tried) return img.closest(".tile")?.classList.add("broken");
-    img.dataset.tried = "once";
+    img.dataset.tried = url;
     setTimeout(() => {
-      if (!img.isConnected) return;
+      // By now it may be another picture's.
+      if (!img.isConnected || img.dataset.tried !== url) return;
       img.removeAttribute("src");
       this.#load(img, url);
     }, AGAIN_MS);

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.query.search.folders import folders_below
 from services.query.search.order import Orders
+from services.query.search.place_names import PlaceNames, live
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
@@ -87,6 +88,7 @@ class Collection:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
         # Each with the deletions that it was computed for, an array that never changes.
         self._counted: tuple[NDArray[np.int64], Tags] | None = None
+        self._places: tuple[NDArray[np.int64], PlaceNames] | None = None
         self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
         self.labels = _labels(manifest.labels, cache)
@@ -201,6 +203,14 @@ class Collection:
             counted = (deleted, Tags.of(self._vocabulary, zip(lists, gone, strict=True)))
             self._counted = counted
         return counted[1]
+
+    def places(self, deleted: NDArray[np.int64]) -> PlaceNames:
+        """Return the places where live images were taken, counted once for each state of the
+        deletions.
+        """
+        if self._places is None or self._places[0] is not deleted:
+            self._places = (deleted, PlaceNames(self.records(live(self.newest + 1, deleted))))
+        return self._places[1]
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
         """Return the keys that no image has a value of."""

@@ -6,18 +6,20 @@ import numpy as np
 
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, page_of
+from services.query.search.matches import Matches
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.answer import Hit, Mode, Recall
+from shared.contracts.answer import Expected, Hit, Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
 from shared.engines.ivf.index import Candidates
 from shared.snapshots.image_texts import Shown
 
 _FIRST = -3.0
 """Sort keys of images by their text lie below all distances: so a cursor tells where it ended."""
+_WHOLE = 0.999
 
 
 def matching(searcher: Searcher, text: str, near: bool, part: float, after: Cursor | None) -> Shown:
@@ -58,11 +60,19 @@ def ranked(
     started = after.offset if after is not None else options.offset
     with watch("rank"):
         first, ordinals = _by_text(searcher, visual, shown, options, after, meaning is None)
-    # Near copies may be folded into fewer hits than the page has.
-    if meaning is None or first.end is not None:
-        mode_of = replace(first, mode=mode)
-        return mode_of if meaning is None else replace(mode_of, model=meaning[0].fingerprint)
+    if meaning is None:
+        return replace(first, mode=mode, matches=None if after else _matches_of(shown))
     space, query = meaning
+    # Near copies may be folded into fewer hits than the page has.
+    if first.end is not None:
+        matches = None
+        if after is None:
+            # How many match by meaning is all that is left to learn.
+            left = replace(query, leave_out=everything.ordinals.tolist())
+            one = options.model_copy(update={"offset": 0, "limit": 1})
+            matches = searcher.nearest(space, left, one, watch).matches
+            matches = None if matches is None else matches.with_certain(len(shown))
+        return replace(first, mode=mode, model=space.fingerprint, matches=matches)
     behind = max(started - len(shown), 0)
     rest = options.model_copy(
         update={"offset": 0 if after else behind, "limit": options.limit - len(ordinals)}
@@ -150,6 +160,12 @@ def _by_text(
         hits, page.end, True, Mode.TEXT, Metric.COSINE, space.fingerprint, recall, page.cut_off
     )
     return result, candidates.ordinals[ranking.page(start, options.limit)].tolist()
+
+
+def _matches_of(shown: Shown) -> Matches:
+    """Return how many images match: of what shows a text in part, it can't be told."""
+    count, whole = len(shown), int(np.count_nonzero(shown.scores >= _WHOLE))
+    return Matches(Expected(matches=count, low=whole, high=count), 1.0 if whole else None)
 
 
 def _ordinal(searcher: Searcher, hit: Hit) -> int:

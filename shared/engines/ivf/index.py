@@ -138,6 +138,19 @@ class InvertedIndex:
                 return np.array(segment.vectors[row], np.float32)
         return None
 
+    def stored(self, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ordinals of those of some images that are there, ascending, and their vectors."""
+        wanted = np.unique(ordinals)
+        vectors = np.empty((len(wanted), self.dim), np.float32)
+        known = np.zeros(len(wanted), bool)
+        # The newest segment with an image is valid.
+        for segment in self.segments:
+            rows = segment.find(wanted)
+            there = rows >= 0
+            vectors[there] = segment.vectors[rows[there]]
+            known |= there
+        return wanted[known], vectors[known]
+
     def vectors(self, found: Candidates) -> NDArray[np.float32]:
         """The stored vectors of what a scan found, float32 of shape (n, dim)."""
         vectors = np.empty((len(found.ordinals), self.dim), np.float32)

@@ -122,6 +122,16 @@ class MilvusIndex:
         found = self.collection.fetch(wanted).vectors
         return found[0] if len(found) else None
 
+    def stored(self, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ordinals of those of some images that are there, ascending, and their vectors."""
+        wanted = np.unique(ordinals)
+        known = np.zeros(len(wanted), bool)
+        for segment in self.segments:
+            known |= segment.find(wanted) >= 0
+        found = self.collection.fetch(wanted[known])
+        order = np.argsort(found.ordinals)
+        return found.ordinals[order], found.vectors[order]
+
     def vectors(self, found: Candidates) -> NDArray[np.float32]:
         """The stored vectors of what a scan found, float32 of shape (n, dim)."""
         if isinstance(found, _Fetched):

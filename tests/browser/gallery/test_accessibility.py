@@ -8,15 +8,27 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from shared.core.errors import Unavailable
+from tests.browser.dated import suspect
 from tests.browser.gallery.looking import tiles
 
-VIEWS = ("", "?view=favourites", "?view=tags", "?view=folders", "?view=duplicates", "?view=trash")
+VIEWS = (
+    "",
+    "?view=favourites",
+    "?view=tags",
+    "?view=labels",
+    "?view=wrong-tags",
+    "?view=missing-tags",
+    "?view=folders",
+    "?view=duplicates",
+    "?view=trash",
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_nothing_serious_in_any_view_and_nothing_too_wide(browser, dated, width, scheme):
     dated.shelf.groups = [["p00", "p01"]]
+    suspect(dated)
     dated.shelf.trash = [replace(dated.pictures[0], id="gone")]
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     found = []

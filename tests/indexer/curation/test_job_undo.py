@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.indexer.publishing.sync_note import SyncNote
 from shared.clients import curation, indexer
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.jobs import JobState
@@ -102,3 +103,81 @@ def test_an_undo_that_was_broken_off_is_finished_by_the_next_run(service, folder
     assert undo.result["trashed"] == 3
     assert listed(service) == set()
     assert len(trashed(service)) == 5
+
+
+def test_what_a_sync_deleted_and_changed_is_as_before_after_its_undo(service, folder_of, picture):
+    source = folder_of({"dog/a.png": 1, "dog/b.png": 2, "dog/e.png": 5, "cat/c.png": 3})
+    service.ingest(source, sync=True)
+    gone, moved, other = (content_id(picture(n)) for n in (1, 2, 3))
+    service.send(indexer.patch_image(gone, ImagePatch(tags=["dog", "mine"])))
+    before = {image_id: record(service, image_id) for image_id in listed(service)}
+    (source / "dog/a.png").unlink()
+    (source / "dog/b.png").rename(source / "cat/b.png")
+    (source / "cat/c.png").write_bytes(picture(9))
+    job = service.ingest(source, sync=True)
+    assert job.result["delete"] == 1
+    assert {gone, other}.isdisjoint(listed(service))
+    assert set(trashed(service)) == {gone, other}
+    assert record(service, moved).tags == ["cat"]
+    undo = service.succeeded(service.send(curation.undo_job(job.id)))
+    assert (undo.result["restored"], undo.result["trashed"]) == (2, 1)
+    assert {image_id: record(service, image_id) for image_id in listed(service)} == before
+    assert service.found(picture(1))[0] == gone
+    assert service.tagged("mine", exact_term=True) == {gone}
+    assert trashed(service) == [content_id(picture(9))]
+    # A sync follows the files again.
+    service.ingest(source, sync=True)
+    assert gone not in listed(service)
+
+
+def test_a_file_that_comes_back_is_taken_in_from_the_trash_by_the_next_sync(
+    service, folder_of, picture
+):
+    source = folder_of({"dog/a.png": 1, "dog/b.png": 2, "c.png": 3})
+    service.ingest(source, sync=True)
+    gone = content_id(picture(1))
+    service.send(indexer.patch_image(gone, ImagePatch(tags=["dog", "mine"])))
+    (source / "dog/a.png").unlink()
+    job = service.ingest(source, sync=True)
+    (source / "dog/a.png").write_bytes(picture(1))
+    service.ingest(source, sync=True)
+    assert record(service, gone).tags == ["dog", "mine"]
+    assert trashed(service) == []
+    # There is nothing left to bring back, which the undo tells.
+    undo = service.succeeded(service.send(curation.undo_job(job.id)))
+    assert (undo.result["restored"], undo.result["left"]) == (0, 1)
+
+
+def test_paths_that_went_round_are_given_back_whatever_an_undo_does_at_once(
+    service, folder_of, picture, monkeypatch
+):
+    names = [f"{n}.png" for n in range(5)]
+    source = folder_of({name: n for n, name in enumerate(names)})
+    service.ingest(source, sync=True)
+    before = {image_id: record(service, image_id) for image_id in listed(service)}
+    for n, name in enumerate(names):
+        (source / name).write_bytes(picture((n + 1) % len(names)))
+    job = service.ingest(source, sync=True)
+    assert job.result["change"] == len(names)
+    monkeypatch.setattr("services.indexer.catalog.undoing._AT_ONCE", 1)
+    service.succeeded(service.send(curation.undo_job(job.id)))
+    assert {image_id: record(service, image_id) for image_id in listed(service)} == before
+
+
+def test_a_syncs_deletion_that_was_broken_off_is_undone_with_the_rest(service, folder_of, picture):
+    """Killed between the tombstone, which decides, and the catalogue."""
+    source = folder_of({"a.png": 1, "b.png": 2, "c.png": 3})
+    service.ingest(source, sync=True)
+    (source / "b.png").unlink()
+    job = service.ingest(source, sync=True)
+    before = listed(service)
+    parts, gone = service.parts, content_id(picture(1))
+    number = parts.images.ordinal(gone)
+    SyncNote(service.data).add([number], job.id)
+    parts.index.tombstones.add([number])
+    parts.deletions.finish()
+    assert trashed(service) == [gone, content_id(picture(2))]
+    assert parts.origins.dismissed() == []
+    undo = service.succeeded(service.send(curation.undo_job(job.id)))
+    assert undo.result["restored"] == 2
+    assert listed(service) == {*before, gone, content_id(picture(2))}
