@@ -18,6 +18,7 @@ _STATUS: dict[type[errors.ISEError], int] = {
     errors.Conflict: 409,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.SlowBody: 408,
     errors.Behind: 412,
     errors.TooLarge: 413,
     errors.OutsideRange: 416,
