@@ -96,6 +96,7 @@ async def _offer(loads: list[Load], seconds: float) -> dict[str, Any]:
         "refusal_p99_ms": _quantile(refused, 0.99),
         "failed": failed.total(),
         "first_failure": next(iter(failed), None),
+        "elapsed_s": elapsed,
         "client_cores": (time.process_time() - used) / elapsed,
     }
 
