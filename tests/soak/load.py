@@ -177,6 +177,8 @@ class Load:
                 self._failed("a deletion", f"{image_id} is back")
             except NotFound:
                 continue
+            except ISEError as error:
+                self._failed("a look for what was deleted", error)
 
     def _failed(self, what: str, error: object) -> None:
         detail = error.detail if isinstance(error, ISEError) else str(error)
