@@ -31,10 +31,11 @@ class World:
         self.publisher, self.current = parts.publisher, parts.current
         self.segments = parts.index.segments
         self.former = self.current.manifest()
-        self.kept_file = self.segments.tag_vectors({})
+        self.kept_file = self.segments.items([])
 
         def marked(current: Manifest) -> Manifest:
-            return current.model_copy(update={"tag_vectors": [self.kept_file], "reason": "marked"})
+            items = [*current.items, self.kept_file]
+            return current.model_copy(update={"items": items, "reason": "marked"})
 
         self.publisher.publish(marked)
 
@@ -43,7 +44,7 @@ class World:
         return bool((self.segments.folder / self.kept_file.name).exists())
 
     def publish_many(self) -> None:
-        update = {"tag_vectors": self.former.tag_vectors, "reason": "another"}
+        update = {"items": self.former.items, "reason": "another"}
         for _ in range(MANY):
             self.publisher.publish(lambda current: current.model_copy(update=update))
 
