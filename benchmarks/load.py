@@ -1,7 +1,7 @@
 """Goodput over offered load, and memory under 64 clients that send 64 MiB each.
 
-Real services as processes. The clients run in a process of their own, on the machine's last core,
-and the services on the others, so that neither takes from the other.
+Real services as processes. The clients run in a process of their own on the same machine, whose
+share of a core is told with each figure.
 """
 
 import io
@@ -36,14 +36,11 @@ _START_S = 240.0
 
 def measure(data: Path, profile: str, seconds: float, large: bool = True) -> dict[str, Any]:
     """Run all of it; the figures by part. large: the part with large bodies too."""
-    cores = sorted(os.sched_getaffinity(0))
-    clients, services = frozenset(cores[-1:]), frozenset(cores[:-1] or cores)
     folder = data / "load"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        with _services(folder, profile, services) as group:
-            os.sched_setaffinity(0, clients)
+        with _services(folder, profile) as group:
             pictures = [_picture(number) for number in range(_IMAGES)]
             ids = _added(port_of(group, "indexer"), pictures)
             embedding = _embedding(port_of(group, "embedder"), pictures)
@@ -61,7 +58,6 @@ def measure(data: Path, profile: str, seconds: float, large: bool = True) -> dic
                 )
             return found
     finally:
-        os.sched_setaffinity(0, cores)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -190,8 +186,7 @@ def _added(port: int, pictures: Sequence[bytes]) -> list[str]:
 
 
 @contextmanager
-def _services(folder: Path, profile: str, cores: frozenset[int]) -> Iterator[ServiceGroup]:
-    """Run the three services on some cores, until the block ends."""
+def _services(folder: Path, profile: str) -> Iterator[ServiceGroup]:
     ports = {name: free_port() for name in ("embedder", "indexer", "query")}
     services = [
         Service(name, (sys.executable, "-m", f"services.{name}"), "127.0.0.1", port)
@@ -207,13 +202,7 @@ def _services(folder: Path, profile: str, cores: frozenset[int]) -> Iterator[Ser
         **{f"ISE_{name.upper()}_PORT": str(port) for name, port in ports.items()},
     }
     group = ServiceGroup(services, env)
-    # Processes inherit it.
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        group.start()
-    finally:
-        os.sched_setaffinity(0, own)
+    group.start()
     try:
         group.wait_ready(_START_S)
         yield group

@@ -6,7 +6,6 @@ reads no more of an answer than its head and its end.
 
 import asyncio
 import multiprocessing
-import os
 import random
 import re
 import time
@@ -45,29 +44,22 @@ class Load:
         return [b"%b%d\r\n\r\n%b" % (head, len(body), body) for body in self.bodies]
 
 
-def offered(
-    loads: Sequence[Load], seconds: float, cores: frozenset[int] = frozenset()
-) -> dict[str, Any]:
-    """Measure what as many clients as `loads` get, from a process of their own.
-
-    cores: those that it runs on; none: all.
-    """
+def offered(loads: Sequence[Load], seconds: float) -> dict[str, Any]:
+    """Measure what as many clients as `loads` get, from a process of their own."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_run, args=(there, list(loads), seconds, cores))
+    process = context.Process(target=_run, args=(there, list(loads), seconds))
     process.start()
     found: dict[str, Any] = here.recv()
     process.join()
     return found
 
 
-def _run(pipe: Connection, loads: list[Load], seconds: float, cores: frozenset[int]) -> None:
+def _run(pipe: Connection, loads: list[Load], seconds: float) -> None:
     try:
         from uvloop import new_event_loop
     except ImportError:
         new_event_loop = asyncio.new_event_loop
-    if cores:
-        os.sched_setaffinity(0, cores)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         pipe.send(runner.run(_offer(loads, seconds)))
 
