@@ -82,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
     loaded.add_argument("--seconds", type=float, default=5.0, help="of each level")
+    loaded.add_argument("--no-large", action="store_true", help="leave out large bodies")
 
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "load":
         from benchmarks import load
 
-        found = load.measure(args.data, args.profile, args.seconds)
+        found = load.measure(args.data, args.profile, args.seconds, not args.no_large)
         print(f"  {results.write(args.results, 'load', found)}")
     elif args.command == "expected":
         name = f"expected-{args.network.replace('/', '-')}"

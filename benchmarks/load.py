@@ -1,12 +1,11 @@
 """Goodput over offered load, and memory under 64 clients that send 64 MiB each.
 
-Real services as processes. The clients run in a process of their own, on the same machine, so they
-take their share of its processors.
+Real services as processes. The clients run in a process of their own on the same machine, whose
+share of a core is told with each figure.
 """
 
 import io
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -16,9 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from PIL import Image
 
 from benchmarks import large_senders
 from benchmarks.large_senders import port_of
+from benchmarks.load_clients import Load, offered
 from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
 
@@ -34,24 +32,10 @@ CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 _IMAGES = 200
 _A_CALL = 8
 _START_S = 240.0
-_PAUSE_S = 0.05
-"""Pause of a client that was refused; much less than it was told."""
 
 
-@dataclass(frozen=True)
-class Load:
-    """Requests that each client sends again and again: paths, bodies and their type."""
-
-    port: int
-    path: str
-    kind: str
-    bodies: list[bytes]
-    units: int
-    """Pictures or searches in one request."""
-
-
-def measure(data: Path, profile: str, seconds: float) -> dict[str, Any]:
-    """Run all of it; the figures by part."""
+def measure(data: Path, profile: str, seconds: float, large: bool = True) -> dict[str, Any]:
+    """Run all of it; the figures by part. large: the part with large bodies too."""
     folder = data / "load"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -68,9 +52,10 @@ def measure(data: Path, profile: str, seconds: float) -> dict[str, Any]:
                 found[name] = _over_load(name, load, seconds)
             found["person_beside_embedder"] = _person(person, [embedding], 64, seconds)
             found["refusal_ms"] = _refusals(embedding, seconds)
-            found["large"] = large_senders.measure(
-                group, lambda: _person(person, [], 0, seconds), seconds
-            )
+            if large:
+                found["large"] = large_senders.measure(
+                    group, lambda: _person(person, [], 0, seconds), seconds
+                )
             return found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -79,71 +64,10 @@ def measure(data: Path, profile: str, seconds: float) -> dict[str, Any]:
 def _over_load(name: str, load: Load, seconds: float) -> dict[str, Any]:
     levels = {}
     for clients in CLIENTS:
-        levels[clients] = _offered([load] * clients, seconds)
+        levels[clients] = offered([load] * clients, seconds)
         print(f"  {name}, {clients} clients: {levels[clients]}")
     best = max(level["per_second"] for level in levels.values())
     return {"levels": levels, "share_at_most_clients": levels[CLIENTS[-1]]["per_second"] / best}
-
-
-def _offered(loads: Sequence[Load], seconds: float) -> dict[str, Any]:
-    """Measure what clients get that send without a pause, from a process of their own."""
-    here, there = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_clients, args=(there, list(loads), seconds))
-    process.start()
-    found: dict[str, Any] = here.recv()
-    process.join()
-    return found
-
-
-def _clients(pipe: Connection, loads: list[Load], seconds: float) -> None:
-    start = time.monotonic()
-    end = start + seconds
-    done = [0] * len(loads)
-    answered: list[list[float]] = [[] for _ in loads]
-    refused = [0] * len(loads)
-    failed: list[str] = []
-
-    def run(number: int) -> None:
-        load, rng = loads[number], random.Random(number)
-        http = HTTPConnection("127.0.0.1", load.port, timeout=60)
-        while time.monotonic() < end:
-            began = time.monotonic()
-            try:
-                http.request("POST", load.path, rng.choice(load.bodies), _headers(load))
-                answer = http.getresponse()
-                answer.read()
-            except (OSError, HTTPException) as error:
-                http.close()
-                failed.append(type(error).__name__)
-                continue
-            if answer.status == 200:
-                done[number] += load.units
-                answered[number].append(1e3 * (time.monotonic() - began))
-            elif answer.status in (429, 503):
-                refused[number] += 1
-                time.sleep(_PAUSE_S)
-            else:
-                failed.append(str(answer.status))
-        http.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(loads))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    # The service is busy until the last answer, and calls that share it end together.
-    elapsed = time.monotonic() - start
-    every = np.array([ms for some in answered for ms in some])
-    pipe.send(
-        {
-            "per_second": sum(done) / elapsed,
-            "p50_ms": float(np.median(every)) if len(every) else None,
-            "refused": sum(refused),
-            "failed": len(failed),
-            "first_failure": failed[0] if failed else None,
-        }
-    )
 
 
 def _person(load: Load, beside: Sequence[Load], clients: int, seconds: float) -> dict[str, Any]:
@@ -175,7 +99,7 @@ def _person(load: Load, beside: Sequence[Load], clients: int, seconds: float) ->
     thread = threading.Thread(target=search)
     thread.start()
     if beside:
-        _offered([beside[0]] * clients, seconds)
+        offered([beside[0]] * clients, seconds)
     else:
         time.sleep(seconds)
     stop.set()
@@ -205,7 +129,7 @@ def _refusals(load: Load, seconds: float) -> dict[str, Any]:
 
     thread = threading.Thread(target=probe)
     thread.start()
-    _offered([load] * 64, seconds)
+    offered([load] * 64, seconds)
     stop.set()
     thread.join()
     some = np.array(times) if times else np.array([np.nan])
@@ -274,6 +198,7 @@ def _services(folder: Path, profile: str) -> Iterator[ServiceGroup]:
         "ISE_LOG_LEVEL": "error",
         "ISE_PROFILE": profile,
         "ISE_LEARN_AFTER": "0",
+        "ISE_OCR": "off",
         **{f"ISE_{name.upper()}_PORT": str(port) for name, port in ports.items()},
     }
     group = ServiceGroup(services, env)

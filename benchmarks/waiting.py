@@ -56,7 +56,7 @@ def measure(data: Path, pictures: int, seconds: float) -> dict[str, Any]:
         both = {"ISE_EMBEDDER_URL": f"{former},{proxy.url}", "ISE_LEARN_AFTER": "0"}
         url = stack.enter_context(_service("indexer", folder, **both))
         client = stack.enter_context(Client(url))
-        _ended(client, client.send(indexer.ingest(IngestRequest(source=str(source)))))
+        _ended(client, client.send(indexer.ingest(IngestRequest(source=str(source.resolve())))))
         found = _while_it_hangs(client, url, proxy, pictures, seconds)
     shutil.rmtree(folder)
     return found

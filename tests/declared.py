@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST
+from shared.core.problem import CLIENT_CLOSED_REQUEST
 
 _documents: dict[str, dict[str, Any]] = {}
 _UNSEEN = str(CLIENT_CLOSED_REQUEST)

@@ -258,8 +258,8 @@ class Container:
         self.job_table.forget_before(before.isoformat())
 
     def _when_idle(self) -> None:
-        if self._reading.is_due(self.jobs.was_preempted(JobKind.TEXT)):
-            self.jobs.submit(JobKind.TEXT, {"again": False})
+        if (request := self._reading.due(self.jobs.was_preempted(JobKind.TEXT))) is not None:
+            self.jobs.submit(JobKind.TEXT, request)
 
     def _changed(self) -> None:
         self._upkeep.consider()

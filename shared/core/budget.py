@@ -146,13 +146,18 @@ class Budget:
         """Bytes that are taken now."""
         return self._granted + self._held
 
-    def _most_for(self, weight: int) -> int:
+    def has_room(self, weight: int) -> bool:
+        """Return whether a grant would be given now."""
+        return self._granted + weight <= self.most_for(weight)
+
+    def most_for(self, weight: int) -> int:
+        """Return the most that grants of such a weight may take together."""
         is_small = weight * _SMALL <= self.most
         return self._for_grants if is_small else int(self._for_grants * _LARGE_SHARE)
 
     def _take(self, weight: int, total: int) -> None:
         """Take bytes; the lock is held."""
-        most = self._most_for(total)
+        most = self.most_for(total)
         if total > most:
             self.refused += 1
             raise TooLarge(

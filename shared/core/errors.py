@@ -15,9 +15,11 @@ ISEError
 │   ├── ForeignHost         asked under a name that the service doesn't go by
 │   └── LacksScope          the key is not good for this
 ├── TooLarge                over a size limit
+├── SlowBody                the sender is too slow
 ├── OutsideRange            a part of a file that it doesn't have
 ├── Behind                  what is waited for hasn't come to this replica yet
 ├── Overloaded              the queue is full; try again
+│   ├── ShareUsed           this caller has its share, and others wait
 │   └── RateLimited         this caller asks too often
 ├── Unavailable             a service or model that's needed is not there
 │   └── CatalogueAway       the database of the catalogue gives no answer
@@ -106,6 +108,10 @@ class TooLarge(ISEError):
     slug, title = "too-large", "Too large"
 
 
+class SlowBody(ISEError):
+    slug, title = "slow-body", "Body arrives too slowly"
+
+
 class OutsideRange(ISEError):
     """`extra["bytes"]`: how many there are."""
 
@@ -122,6 +128,10 @@ class Overloaded(ISEError):
     """`extra["retry_after"]`: seconds after which a new try makes sense."""
 
     slug, title = "overloaded", "Overloaded"
+
+
+class ShareUsed(Overloaded):
+    slug, title = "share-used", "Other clients wait"
 
 
 class RateLimited(Overloaded):

@@ -8,6 +8,8 @@ from shared.core import errors
 from shared.core.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
+CLIENT_CLOSED_REQUEST = 499
+"""The status noted for a call whose client hung up, as nginx does; nobody reads the answer."""
 _TYPE_PREFIX = "urn:ise:problem:"
 
 _STATUS: dict[type[errors.ISEError], int] = {
@@ -16,6 +18,7 @@ _STATUS: dict[type[errors.ISEError], int] = {
     errors.Conflict: 409,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.SlowBody: 408,
     errors.Behind: 412,
     errors.TooLarge: 413,
     errors.OutsideRange: 416,

@@ -1,7 +1,7 @@
 """A file of a source, wherever it is; and the one of this machine."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -97,14 +97,20 @@ class LocalFile:
         return data
 
     def sha256(self, most: int) -> str:
-        digest, left = sha256(), most
+        digest = sha256()
+        for chunk in self.chunks(most):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def chunks(self, most: int) -> Iterator[bytes]:
+        """Give all of it, a mebibyte at a time. Raises TooLarge where that is over `most` bytes."""
+        left = most
         with open_file(self._path, self.roots) as file:
             while chunk := file.read(_CHUNK):
-                digest.update(chunk)
                 left -= len(chunk)
                 if left < 0:
                     raise self._too_large(most)
-        return digest.hexdigest()
+                yield chunk
 
     def _too_large(self, most: int) -> TooLarge:
         return TooLarge(f"{readable(str(self._path))} is over the limit of {most / 2**20:g} MiB.")

@@ -22,14 +22,19 @@ from starlette.types import Scope as Connection
 from shared.contracts.embedder import FILES_HEADER
 from shared.core import problem
 from shared.core.budget import MIB, Budget, Grant, charging
-from shared.core.errors import ISEError, TooLarge
+from shared.core.errors import ISEError, Overloaded, ShareUsed, TooLarge
 from shared.web.body import announced
+from shared.web.callers import caller_of
 from shared.web.places import Place, Places, by_bytes
 from shared.web.priority import is_bulk
+from shared.web.shares import Shares
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DIGITS = 6
+_RETRY_AFTER = 1
+_SMALL = 64 * 1024
+"""Bytes of memory up to which a call isn't refused for its client's share."""
 _ADMISSION = "__admission__"
 _PLACE = "ise.place"
 VALUES = "ise.json_values"
@@ -116,17 +121,80 @@ def weigh(call: HTTPConnection, count: int) -> None:
     place.weigh(count)
 
 
-@dataclass
+class SharedBudget:
+    """Grants of a budget, of which no client holds more than its even share while others wait."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.shares = Shares()
+        self._grants: dict[str, set[Grant]] = {}
+
+    def check(self, client: str, weight: int) -> None:
+        """Raise ShareUsed where a client has its share and others wait."""
+        self.shares.seen(client)
+        limit = self.budget.most_for(weight)
+        share = self.shares.share(client, limit)
+        if share == limit or weight <= _SMALL:
+            return
+        held = sum(grant.weight for grant in self._grants.get(client, ()))
+        if held and held + weight > share:
+            raise ShareUsed(
+                f"Calls of yours hold {held / MIB:.0f} MiB ({self.budget.setting}), and others "
+                "wait: try again in a second.",
+                retry_after=_RETRY_AFTER,
+            )
+
+    @contextmanager
+    def grant(self, client: str, weight: int) -> Iterator[Grant]:
+        """Take bytes for the block. Raises Overloaded, ShareUsed, TooLarge."""
+        self.check(client, weight)
+        try:
+            grant = self.budget.grant(weight)
+        except Overloaded:
+            self.shares.refused(client)
+            raise
+        grants = self._grants.setdefault(client, set())
+        grants.add(grant)
+        try:
+            yield grant
+        finally:
+            grant.release()
+            grants.discard(grant)
+            if not grants:
+                self._grants.pop(client, None)
+
+
 class Gates:
     """Resources that calls share: memory, bytes of files on disk, and places by kind.
 
     folder: where files of forms go; None: there are no such routes.
     """
 
-    memory: Budget
-    spool: Budget
-    folder: str | None = None
-    places: dict[str, Places] = field(default_factory=dict)
+    def __init__(self, memory: Budget, spool: Budget) -> None:
+        self.memory = memory
+        self.spool = spool
+        self.folder: str | None = None
+        self.places: dict[str, Places] = {}
+        self._memory = SharedBudget(memory)
+        self._spool = SharedBudget(spool)
+
+    def has_room(self, admission: Admission, size: int, is_bulk: bool) -> bool:
+        """Return whether any place and memory are free for a call with a body of `size` bytes."""
+        kind = admission.places
+        return (kind is None or self.places[kind].is_free(is_bulk)) and self.memory.has_room(
+            admission.base + admission.weight * size
+        )
+
+    def check(self, admission: Admission, headers: Headers, client: str) -> None:
+        """Raise what `enter` would raise; nothing is taken."""
+        size = announced(headers) or 0
+        _check_size(admission, size)
+        if admission.places is not None:
+            places = self.places[admission.places]
+            count = _count(admission, headers, size)
+            places.check(count, is_bulk(headers.get("priority")), client)
+        with self._memory.grant(client, admission.base + admission.weight * size):
+            pass
 
     @contextmanager
     def enter(
@@ -134,24 +202,25 @@ class Gates:
     ) -> Iterator[Callable[[Receive], Receive]]:
         """Admit a call for the block; the result bounds what it receives.
 
-        Raises TooLarge, Overloaded.
+        Raises TooLarge, Overloaded, ShareUsed.
         """
         headers = Headers(scope=scope)
         size = announced(headers)
-        if admission.most_bytes is not None and (size or 0) > admission.most_bytes:
-            raise _too_large(admission.most_bytes)
+        _check_size(admission, size or 0)
+        client = caller_of(scope).name
         with ExitStack() as held:
             place = None
             if admission.places is not None:
-                told = headers.get(FILES_HEADER, "")
-                is_told = admission.places == PICTURES and told.isdecimal() and len(told) < _DIGITS
-                count = max(1, int(told)) if is_told else admission.estimate(size or 0)
-                place = self.places[admission.places].enter(count, is_bulk(headers.get("priority")))
+                count = _count(admission, headers, size or 0)
+                bulk = is_bulk(headers.get("priority"))
+                place = self.places[admission.places].enter(count, bulk, client)
                 held.callback(place.leave)
             memory = held.enter_context(
-                self.memory.grant(admission.base + admission.weight * (size or 0))
+                self._memory.grant(client, admission.base + admission.weight * (size or 0))
             )
-            spool = held.enter_context(self.spool.grant(size or 0)) if admission.spools else None
+            spool = None
+            if admission.spools:
+                spool = held.enter_context(self._spool.grant(client, size or 0))
             scope[_PLACE] = place
             scope[VALUES] = admission.values
             scope[SPOOL] = self.folder if admission.spools else None
@@ -159,6 +228,18 @@ class Gates:
             held.enter_context(charging(memory))
             body = _Body(admission, memory, spool, place, size is None, bool(size) or is_chunked)
             yield body.receiving
+
+
+def _check_size(admission: Admission, size: int) -> None:
+    if admission.most_bytes is not None and size > admission.most_bytes:
+        raise _too_large(admission.most_bytes)
+
+
+def _count(admission: Admission, headers: Headers, size: int) -> int:
+    """Return the number of places of a call, by its head."""
+    told = headers.get(FILES_HEADER, "")
+    is_told = admission.places == PICTURES and told.isdecimal() and len(told) < _DIGITS
+    return max(1, int(told)) if is_told else admission.estimate(size)
 
 
 class _Body:

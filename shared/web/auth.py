@@ -30,18 +30,20 @@ class CallerMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             passed(scope, type(self))
-            remember(scope, self._caller(scope))
+            remember(scope, identified(scope, self.keys))
         await self.app(scope, receive, send)
 
-    def _caller(self, scope: Scope) -> Caller:
-        address = address_of(scope)
-        if self.keys.is_empty:
-            return Caller(None, ALL, address)
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        # With two headers, another service might read the other one.
-        scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
-        key = self.keys.find(secret.strip()) if scheme.lower() == b"bearer" else None
-        return Caller(key.label, key.scopes, address) if key else Caller(None, frozenset(), address)
+
+def identified(scope: Scope, keys: KeyRing) -> Caller:
+    """Return the caller of a request by its key; one without rights if it has none."""
+    address = address_of(scope)
+    if keys.is_empty:
+        return Caller(None, ALL, address)
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    # With two headers, another service might read the other one.
+    scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
+    key = keys.find(secret.strip()) if scheme.lower() == b"bearer" else None
+    return Caller(key.label, key.scopes, address) if key else Caller(None, frozenset(), address)
 
 
 class KeyMiddleware:

@@ -1,6 +1,7 @@
 """A request's body as it arrives: its limit, its pace, and the end of one that nobody reads."""
 
 import asyncio
+from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -16,6 +17,11 @@ LEAST_RATE = 32 * 1024
 GRACE_S = 10.0
 UNREAD = 64 * 1024
 """Bytes of a body up to which the rest is discarded, so that the connection can be used again."""
+
+TOO_SLOW = (
+    f"The body arrives at less than {LEAST_RATE // 1024} KiB per second. Send it again, or send "
+    "less at a time."
+)
 
 
 class BodyMiddleware:
@@ -68,7 +74,7 @@ class _Arriving:
                     message = await self._receive()
         except TimeoutError:
             # Not an ISEError: while a body is read, FastAPI turns any other error into a 400.
-            raise HTTPException(408, self._too_slow()) from None
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, self._too_slow()) from None
         self._pace.received += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
         if self._pace.received > self._limits.max_bytes:
@@ -91,10 +97,7 @@ class _Arriving:
     def _too_slow(self) -> str:
         if self._pace.waited >= self._limits.seconds:
             return f"The body took over {self._limits.seconds:g} seconds (ISE_BODY_SECONDS)."
-        return (
-            f"The body arrives at less than {LEAST_RATE // 1024} KiB per second. Send it again, or "
-            "send less at a time."
-        )
+        return TOO_SLOW
 
 
 def announced(headers: Headers) -> int | None:

@@ -10,18 +10,21 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import anyio.to_thread
+from pydantic import BaseModel
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+from starlette.types import Receive, Scope
 
 from shared.core.errors import full_disk
+from shared.web import json_body
 from shared.web.admission import SPOOL, VALUES
 from shared.web.spool import Spool
 
 _INLINE = 256 * 1024
-"""Bytes of JSON that are parsed on the event loop."""
+"""Bytes of JSON that are parsed and validated on the event loop."""
 _UNBOUNDED = 2**62
 _MARKS = (b",", b"{", b"[")
 
@@ -29,8 +32,16 @@ _MARKS = (b",", b"{", b"[")
 class BoundedRequest(Request):
     """A request whose JSON has a bounded number of values, and whose form may be spooled to disk.
 
+    model: that of the route's body, if it has one.
+
     RFC 7578 requires `filename` of a form's file, but some clients send `filename*` alone.
     """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, model: type[BaseModel] | None = None
+    ) -> None:
+        super().__init__(scope, receive)
+        self.model = model
 
     async def json(self) -> Any:
         """Parse the body. Raises an HTTPException for more values than the route admits.
@@ -45,10 +56,15 @@ class BoundedRequest(Request):
             if len(body) <= _INLINE:
                 self._json = json.loads(body)
             else:
-                self._json = await anyio.to_thread.run_sync(json.loads, body)
+                self._json = await anyio.to_thread.run_sync(self._read, body)
             # Its text isn't needed any more, and may hold pictures.
             self._body = b""
         return self._json
+
+    def _read(self, body: bytes) -> Any:
+        """Parse a large body, and validate it as its route does, which is done in pieces here."""
+        found = json_body.loads(body)
+        return found if self.model is None else json_body.validated(self.model, found)
 
     async def _get_form(
         self,

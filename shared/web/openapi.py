@@ -111,6 +111,7 @@ def _of_access(scope: Scope, is_limited: bool) -> Iterator[ISEError]:
     yield problems.OTHER_HOST
     yield problems.OTHER_SITE
     yield problems.NO_MEMORY
+    yield problems.SHARE_USED
     if is_limited:
         yield problems.TOO_OFTEN
 
@@ -119,6 +120,7 @@ def _general(operation: dict[str, Any]) -> Iterator[ISEError]:
     yield problems.UNEXPECTED
     if "requestBody" in operation:
         yield problems.BODY_TOO_LARGE
+        yield problems.TOO_SLOW_BODY
         yield problems.UNKNOWN_FIELD
     elif any(one["in"] in ("query", "header") for one in operation.get("parameters", ())):
         yield problems.BAD_PARAMETER

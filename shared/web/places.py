@@ -1,5 +1,7 @@
 """Places for work in hand: beyond them, a call is refused before its body is read.
 
+One client may take all of them while nobody else wants one; else no more than its even share.
+
 Calls that are let in share the processor, so a limit on their number is one on how long they take.
 A sender that is slow keeps nobody out: its place is lent while the body arrives, and taken again
 for the answer.
@@ -10,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shared.core.errors import Overloaded
+from shared.core.errors import Overloaded, ShareUsed
+from shared.web.shares import Shares
 
 _RETRY_AFTER = 1
 _BULK_SHARE = 0.75
@@ -21,36 +24,37 @@ PATIENCE_S = 1.0
 
 @dataclass(eq=False)
 class Place:
-    """Places that one call holds, until `leave`."""
+    """Places that one call of a client holds, until `leave`."""
 
     places: "Places"
     count: int
+    client: str = ""
     is_lent: bool = False
 
     def weigh(self, count: int) -> None:
         """Correct the number of places, once the body tells it."""
         count = min(count, self.places.most_each)
         if not self.is_lent:
-            self.places.in_hand += count - self.count
+            self.places.take(self.client, count - self.count)
         self.count = count
 
     def lend(self) -> None:
         """Lend the places to others while this call waits for its sender."""
         if not self.is_lent:
             self.is_lent = True
-            self.places.in_hand -= self.count
+            self.places.take(self.client, -self.count)
 
     def take_again(self) -> None:
         """End `lend`. Raises Overloaded if the places are taken; they then count nevertheless."""
         if self.is_lent:
             self.is_lent = False
-            self.places.in_hand += self.count
+            self.places.take(self.client, self.count)
             self.places.check_returned(self.count)
 
     def leave(self) -> None:
         """Give the places back; repeated calls do nothing."""
         if not self.is_lent:
-            self.places.in_hand -= self.count
+            self.places.take(self.client, -self.count)
         self.count = 0
 
 
@@ -76,16 +80,44 @@ class Places:
         self.in_hand = 0
         self.waiting = 0
         self.refused = 0
+        self.shares = Shares()
 
-    def enter(self, count: int = 1, is_bulk: bool = False) -> Place:
-        """Take places. Raises Overloaded."""
+    def is_free(self, is_bulk: bool = False) -> bool:
+        """Return whether any place is free."""
+        return self.in_hand < self._limit(is_bulk)
+
+    def enter(self, count: int = 1, is_bulk: bool = False, client: str = "") -> Place:
+        """Take places for a call of a client. Raises Overloaded, or ShareUsed."""
         count = min(count, self.most_each)
-        limit = math.ceil(self.limit * _BULK_SHARE) if is_bulk else self.limit
+        self.check(count, is_bulk, client)
+        self.take(client, count)
+        return Place(self, count, client)
+
+    def check(self, count: int = 1, is_bulk: bool = False, client: str = "") -> None:
+        """Raise Overloaded where all places are taken, or ShareUsed where a client has its share
+        and others wait.
+        """
+        limit = self._limit(is_bulk)
         if self.in_hand >= limit:
-            self.refused += count
+            self.refused += min(count, self.most_each)
+            self.shares.refused(client, is_bulk)
             raise self._busy(self.in_hand)
+        self.shares.seen(client)
+        share = self.shares.share(client, limit, is_bulk)
+        if share < limit and (held := self.shares.held(client)) >= share:
+            self.refused += min(count, self.most_each)
+            raise ShareUsed(
+                f"{held} {self.what} of yours are in hand, and others wait: try again in a second.",
+                retry_after=_RETRY_AFTER,
+            )
+
+    def take(self, client: str, count: int) -> None:
+        """Count places as taken by a client, or as given back."""
         self.in_hand += count
-        return Place(self, count)
+        self.shares.hold(client, count)
+
+    def _limit(self, is_bulk: bool) -> int:
+        return math.ceil(self.limit * _BULK_SHARE) if is_bulk else self.limit
 
     @contextmanager
     def lent(self) -> Iterator[None]:

@@ -9,10 +9,19 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.core import errors, validation
-from shared.core.problem import MEDIA_TYPE, body_of, body_of_status, headers_of, status_of
+from shared.core.problem import (
+    CLIENT_CLOSED_REQUEST,
+    MEDIA_TYPE,
+    body_of,
+    body_of_status,
+    headers_of,
+    status_of,
+)
 
 _SENTENCES = 5
 # Most errors of one request that `errors` lists.
@@ -29,6 +38,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OSError, _on_os_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_middleware(_LastResort)
 
 
@@ -108,6 +118,11 @@ def _unread(exc: HTTPException) -> str:
     if isinstance(exc.__cause__, ValueError):
         return "its JSON has a number with too many digits, or is not text."
     return str(exc.detail)
+
+
+async def _on_disconnect(request: Request, exc: Exception) -> Response:
+    """Answer a client that hung up before its body was whole: no error of the service."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _on_os_error(request: Request, exc: Exception) -> JSONResponse:

@@ -22,6 +22,8 @@ from shared.core.errors import (
     ISEError,
     NotFound,
     Overloaded,
+    ShareUsed,
+    SlowBody,
     StorageFull,
     TooLarge,
     Unauthorized,
@@ -30,6 +32,7 @@ from shared.core.errors import (
 )
 from shared.models.canary import drifted
 from shared.web.auth import NO_KEY_SENT
+from shared.web.body import TOO_SLOW as TOO_SLOW_TO_READ
 from shared.web.conditional import outside_range
 from shared.web.hosts import FOREIGN_HOST
 from shared.web.keys import Scope
@@ -171,6 +174,10 @@ NO_MEMORY = Overloaded(
     "second.",
     retry_after=1,
 )
+SHARE_USED = ShareUsed(
+    "16 searches of yours are in hand, and others wait: try again in a second.", retry_after=1
+)
+TOO_SLOW_BODY = SlowBody(TOO_SLOW_TO_READ)
 BODY_TOO_LARGE = TooLarge("The body is over the limit of 536870912 bytes (ISE_MAX_BODY_BYTES).")
 FILE_TOO_LARGE = TooLarge("The file is over the limit of 64 MiB.")
 TOO_MANY_SEARCHES = TooLarge("At most 100 searches a call (ISE_MAX_SEARCHES).")

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from fastapi import params
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Send
@@ -66,11 +68,20 @@ class ScopedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        model = self._body_model()
 
         async def with_form(request: Request) -> Response:
-            return await handle(BoundedRequest(request.scope, request.receive))
+            return await handle(BoundedRequest(request.scope, request.receive, model))
 
         return with_form
+
+    def _body_model(self) -> type[BaseModel] | None:
+        """Return the model of a body of JSON, where the route takes one."""
+        taken = self.dependant.body_params
+        if len(taken) != 1 or isinstance(taken[0].field_info, params.Form):
+            return None
+        kind = taken[0].field_info.annotation
+        return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
     async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["method"] not in (self.methods or ()):

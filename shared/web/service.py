@@ -12,9 +12,10 @@ from shared.core.errors import ISEError, Misconfigured
 from shared.core.settings import ServiceSettings
 from shared.web import docs, openapi, operations, otel, problem
 from shared.web.admission import Gates
-from shared.web.auth import CallerMiddleware, KeyMiddleware
+from shared.web.auth import CallerMiddleware, KeyMiddleware, identified
 from shared.web.body import BodyMiddleware
 from shared.web.conditional import ConditionalMiddleware
+from shared.web.early_refusal import EarlyRefusalMiddleware
 from shared.web.headers import SecurityHeadersMiddleware
 from shared.web.hosts import HostMiddleware, Hosts
 from shared.web.keys import KeyRing
@@ -84,7 +85,7 @@ def create_service(
     app.state.guards = frozenset(guard.__name__ for guard in guards)
     app.state.open_paths = frozenset(open_paths)
 
-    # The one added last runs first: the request id before everything else, the key before any body.
+    # The one added last runs first: refusals before all work, the key before any body.
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(MethodMiddleware)
     app.add_middleware(KeyMiddleware, open_paths=open_paths)
@@ -100,6 +101,11 @@ def create_service(
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(TraceMiddleware, recorder=exporter)
     app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(
+        EarlyRefusalMiddleware,
+        metrics=metrics,
+        identify=lambda scope: identified(scope, keys),
+    )
     return app
 
 

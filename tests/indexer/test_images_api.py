@@ -1,15 +1,18 @@
 """Pictures: adding, reading, retagging, deleting. The real services, over HTTP."""
 
+import io
 import json
 import threading
 
 import httpx
 import pytest
+from PIL import Image
 
 from shared.clients import curation, indexer, query
 from shared.contracts.indexer import AddState, ImagePatch
 from shared.core.errors import InvalidInput, NotFound, TooLarge
 from shared.media.identity import content_id
+from tests.indexer.running import until
 
 ADDED, EXISTS, FAILED = AddState
 
@@ -340,3 +343,18 @@ def test_errors_are_problem_documents_of_one_kind(service):
     assert answer.status_code == 404
     assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "request_id"}
     assert isinstance(answer, httpx.Response)
+
+
+def test_a_file_of_more_than_the_memory_of_a_call_is_sent_from_disk(start):
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((3000, 3000)).convert("RGB").save(buffer, "BMP")
+    data, image_id = buffer.getvalue(), content_id(buffer.getvalue())
+    with start() as service:
+        service.add(data)
+    with start(memory=64) as service:
+        gates = service.app.state.gates
+        assert len(data) > gates.memory.most_for(len(data))
+        assert service.send(indexer.get_image_file(image_id)) == (data, "image/bmp")
+        part = service.http.get(f"/v1/images/{image_id}/file", headers={"Range": "bytes=1-3"})
+        assert (part.status_code, part.content) == (206, data[1:4])
+        until(lambda: not gates.spool.taken)

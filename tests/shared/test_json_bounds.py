@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from shared.contracts.batch import BatchRequest
 from shared.contracts.features import FeaturesRequest
 from shared.contracts.query import SearchRequest
+from shared.web import json_body
 from shared.web.admission import JSON, SEARCH_JSON, SEARCHES, VECTORS_JSON, admits
 from shared.web.keys import Scope
 from shared.web.places import Places
@@ -105,3 +106,63 @@ def test_a_body_over_the_bound_of_its_call_is_refused_by_its_length(app):
     answer = posted(app, "batch", b" " * (4 * MIB + 1))
     assert answer.status_code == 413
     assert "for this call" in answer.json()["detail"]
+
+
+def test_the_event_loop_goes_on_while_a_large_body_is_read_and_validated(app):
+    vector = "[" + ",".join(["0.25"] * 64) + "]"
+    items = ",".join(f'{{"id":"{n}","vector":{vector}}}' for n in range(20_000))
+    body = f'{{"model":"mine","items":[{items}]}}'.encode()
+
+    async def post() -> tuple[int, int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            headers = {"Content-Type": "application/json"}
+            asking = asyncio.create_task(http.post("/v1/features", content=body, headers=headers))
+            turns = 0
+            while not asking.done():
+                turns += 1
+                await asyncio.sleep(0)
+            return (await asking).json(), turns
+
+    # In one piece it takes a dozen turns, however long they are.
+    found, turns = asyncio.run(post())
+    assert found == 20_000
+    assert turns > 50
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        ' {"a" : [ ] , "b":{"c":[1, 2]},"a":[1 , {"x": "\\u00e9"}, null]} ',
+        '{"n": 1e400, "t": true, "s": "\\ud800", "f": -0.5}',
+        "[1, 2]",
+        '"text"',
+        "7",
+    ],
+)
+def test_json_in_pieces_is_read_as_in_one(text):
+    for body in (text.encode(), text.encode("utf-16")):
+        assert json_body.loads(body) == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"a"', '{"a":', '{"a":[1,', '{"a":[1 2]}', "{} {}", "{,}"]
+)
+def test_what_is_no_json_is_told_as_ever(text):
+    with pytest.raises(json.JSONDecodeError) as whole:
+        json.loads(text)
+    with pytest.raises(json.JSONDecodeError) as pieces:
+        json_body.loads(text.encode())
+    assert str(pieces.value) == str(whole.value)
+
+
+def test_a_large_body_is_refused_with_the_errors_of_a_small_one(app):
+    def answered(more: int):
+        items = [{"id": str(n), "vector": [1.0]} for n in range(more)]
+        items.append({"id": "x", "colour": "red"})
+        return posted(app, "features", json.dumps({"model": "m", "items": items}).encode())
+
+    small, large = answered(0), answered(20_000)
+    assert small.status_code == large.status_code == 422
+    assert small.json()["detail"] == large.json()["detail"].replace(".20000.", ".0.")

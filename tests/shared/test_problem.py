@@ -30,6 +30,8 @@ STATUSES = {
     "overloaded": 429,
     "behind": 412,
     "rate-limited": 429,
+    "share-used": 429,
+    "slow-body": 408,
     "unavailable": 503,
     "catalogue-away": 503,
     "storage-full": 507,

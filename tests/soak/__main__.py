@@ -15,17 +15,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     started = time.monotonic()
-    rounds = max(6, round(asked.minutes * 60 / ROUND_S))
+    seconds = asked.minutes * 60
+    rounds = max(6, round(seconds / ROUND_S))
     with tempfile.TemporaryDirectory() as folder:
-        told = soaking(Path(folder), rounds, ROUND_S, asked.seed)
-    for sentence in (*told.failures, *told.rises):
+        told = soaking(Path(folder), rounds, ROUND_S, asked.seed, seconds)
+    for sentence in (*told.failures, *told.rises, *told.server_errors):
         print(sentence)
     done = ", ".join(f"{count} {name}" for name, count in sorted(told.done.items()))
     print(
         f"{done}; {len(told.failures)} failed, {len(told.rises)} rose, "
+        f"{len(told.server_errors)} kinds of 5xx, "
         f"{time.monotonic() - started:.0f} s"
     )
-    return 1 if told.failures or told.rises else 0
+    return 1 if told.failures or told.rises or told.server_errors else 0
 
 
 if __name__ == "__main__":

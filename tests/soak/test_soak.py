@@ -17,7 +17,8 @@ def test_a_minute_of_everything_fails_nothing_and_holds_no_more_at_its_end(tmp_p
     told = soaking(tmp_path, rounds=15, seconds=6)
     assert told.failures == []
     assert told.rises == []
-    assert {"searches", "uploads", "deletions", "builds"} <= set(told.done)
+    assert told.server_errors == []
+    assert {"searches", "uploads", "deletions", "builds", "failing clients"} <= set(told.done)
 
 
 def test_what_rises_is_told_and_what_comes_and_goes_is_not():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.embedder.api.answers import ROWS_RESPONSES, hosted, instance_of, rows
 from services.embedder.api.uploads import FILES_BODY, uploads
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST, unless_gone
+from services.embedder.batching.disconnects import unless_gone
 from services.embedder.hosting.host import Hosted
 from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.metrics import EmbedderMetrics
@@ -27,6 +27,7 @@ from shared.contracts.embedder import (
     TermSpace,
 )
 from shared.core.errors import InvalidInput, UnknownTerm
+from shared.core.problem import CLIENT_CLOSED_REQUEST
 from shared.core.trace import span
 from shared.web.admission import IMAGES, JSON, admits, weigh
 from shared.web.keys import Scope

@@ -96,7 +96,8 @@ async def uploads_beside(request: Request, other: str | None) -> tuple[list[byte
     except TimeoutError as error:
         raise _too_slow(settings) from error
     except HTTPException as error:
-        if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if error.status_code != HTTPStatus.BAD_REQUEST:
+            # Too large, too slow, or no memory is left for it.
             raise
         # Starlette's parser reports a malformed body as an HTTPException.
         raise InvalidInput(f"The multipart body can't be read: {error.detail}") from error

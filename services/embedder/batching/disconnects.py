@@ -8,9 +8,6 @@ from fastapi import Request
 
 T = TypeVar("T")
 
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a disconnected client; nobody receives it, but metrics show it."""
-
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
     """Return the result of `work`, or None if the client disconnects first, which cancels it.

@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.indexer.container import Container, container
+from services.indexer.catalog.locations import Place
+from services.indexer.container import SPOOL_FOLDER, Container, container
 from services.indexer.ingest.uploads import Upload
 from services.indexer.sources.annotations import parse_metadata, parse_tags
 from services.indexer.sources.sidecar import is_sidecar, owners_of
@@ -23,12 +24,12 @@ from shared.contracts.indexer import (
     Shapes,
     ShapesRequest,
 )
-from shared.core.budget import charge
+from shared.core.budget import MIB, charge
 from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
 from shared.web import links
-from shared.web.admission import FORM, JSON, admits
+from shared.web.admission import FORM, JSON, Gates, admits
 from shared.web.conditional import etag_of, matches
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
@@ -47,10 +48,14 @@ from shared.web.problems import (
     problems,
 )
 from shared.web.scoped import ScopedRoute, needs
+from shared.web.spooled_answer import SpooledFile
 from shared.web.write_log import tell
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute)
 Here = Annotated[Container, Depends(container)]
+
+_IN_MEMORY = 4 * MIB
+"""Bytes of a file up to which it is read into memory to be sent."""
 
 
 class AddForm(Wire):
@@ -181,11 +186,29 @@ def get_image_file(here: Here, request: Request, image_id: str) -> Response:
     if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         # The bytes of an image never change, so the file need not be read.
         return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = disposition(places[0].uri)
+    if (row.bytes or 0) > _IN_MEMORY and (copied := _copied(here, request, image_id, places)):
+        return copied.response(headers)
     # A slow reader keeps it in memory.
     charge(row.bytes or 0)
     data, media_type = here.files.read(image_id, places)
-    headers["Content-Disposition"] = disposition(places[0].uri)
     return Response(data, media_type=media_type, headers=headers)
+
+
+def _copied(
+    here: Container, request: Request, image_id: str, places: list[Place]
+) -> "SpooledFile | None":
+    """Return a copy of a large file on disk, of which little is in memory while it is sent.
+
+    None: it's not a file of this machine. Raises Overloaded where the spool is full.
+    """
+    gates: Gates = request.app.state.gates
+    return SpooledFile.of(
+        gates.spool,
+        max(place.bytes for place in places),
+        str(here.settings.data_dir / SPOOL_FOLDER),
+        lambda to: here.files.copy(image_id, places, to),
+    )
 
 
 @router.get(

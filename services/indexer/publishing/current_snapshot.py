@@ -1,6 +1,7 @@
 """Current snapshot: what is searched now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.segments.health import health
@@ -32,6 +33,20 @@ class CurrentSnapshot:
                 self._index.segments.keep_open(found.files())
                 self._manifest = found
         return self._manifest
+
+    @contextmanager
+    def holding(self) -> Iterator[Manifest]:
+        """Give the current snapshot, none of whose files is removed within the block.
+
+        For work of minutes that makes a snapshot of it: others may publish meanwhile.
+        """
+        while True:
+            current = self.manifest()
+            with self._index.segments.using(current.files()):
+                # If it is still current, nothing of it was removed before it was marked.
+                if self.manifest().number == current.number:
+                    yield current
+                    return
 
     def find(self) -> Manifest | None:
         """Return the snapshot to go on with; None if there never was one. Raises Corrupt."""

@@ -1,8 +1,8 @@
 """Keeps the current snapshot in step with the catalogue.
 
 The catalogue is the truth. A snapshot says up to which revision of it it goes; what came later is
-written as small segments on the same centroids, and a new snapshot names them beside the old ones.
-So an addition costs what it brings, and a process killed at any point catches up at its next start.
+written as small segments on the same centroids. So an addition costs what it brings, and a process
+killed at any point catches up at its next start.
 
 A publication is prepared without the lock, however long the embedder or an engine takes. The lock
 is held to compare the current snapshot with the one that was prepared on, and to name the new one;
@@ -139,7 +139,13 @@ class Publisher:
                 draft = self._drafting.drafted(make, options, draft)
                 if draft is None:
                     break
-                published = self._committed(draft, make, options, settling, of)
+                try:
+                    published = self._committed(draft, make, options, settling, of)
+                except (Corrupt, FileNotFoundError):
+                    if self._current.manifest().number == draft.current.number:
+                        raise
+                    # Others published, and what the draft was made of is gone.
+                    draft = None
                 if published is not None:
                     break
             else:
@@ -150,11 +156,10 @@ class Publisher:
         finally:
             if settling is not None:
                 settling.end()
+        if published is not None or number:
+            self._tidied()
         if published is None:
-            if number:
-                self._tidied()
             return self._current.manifest()
-        self._tidied()
         self._current.changed()
         log.info("published snapshot %d: %s", published.number, published.reason)
         return published

@@ -5,17 +5,29 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.sidecar import first_of, names_beside, sidecar_of
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
-from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
+from shared.core.errors import (
+    BadImage,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    full_disk,
+)
 from shared.media import images
 from shared.media.identity import id_of_sha256
 from shared.media.limited.scaler import Scaler
 from shared.objects.address import WEB
 from shared.objects.file import File, LocalFile
+
+_HEAD = 4096
+"""First bytes of a file, which tell its media type."""
 
 
 class ImageFiles:
@@ -142,8 +154,32 @@ class ImageFiles:
         # The limit may have been lowered since the file was added.
         data = self.file(image_id, place).read(max(self._max_bytes, place.bytes))
         found = hashlib.sha256(data).hexdigest()
-        is_its = found == place.sha256 if place.sha256 else id_of_sha256(found) == image_id
-        return data if is_its else None
+        return data if _is_its(found, image_id, place) else None
+
+    def copy(self, image_id: str, places: list[Place], to: IO[bytes]) -> str | None:
+        """Copy an image's own bytes from a file of this machine; return their media type.
+
+        As in `read`, the bytes that are copied were hashed. None: no such file has them.
+        """
+        for place in places:
+            file = self.file(image_id, place)
+            if not place.has_file or not isinstance(file, LocalFile):
+                continue
+            digest = hashlib.sha256()
+            to.seek(0)
+            to.truncate()
+            try:
+                for chunk in file.chunks(max(self._max_bytes, place.bytes)):
+                    digest.update(chunk)
+                    to.write(chunk)
+            except (OSError, TooLarge, Forbidden) as error:
+                if isinstance(error, OSError) and full_disk(error) is not None:
+                    raise
+                continue
+            if _is_its(digest.hexdigest(), image_id, place):
+                to.seek(0)
+                return images.media_type(to.read(_HEAD))
+        return None
 
     def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
         """A JPEG whose longer side is at most the set number of pixels; made once."""
@@ -188,6 +224,11 @@ class ImageFiles:
         """
         upload, thumbnail = map(self._here.path, _keys(image_id))
         return upload, thumbnail
+
+
+def _is_its(sha256: str, image_id: str, place: Place) -> bool:
+    """Return whether bytes with this SHA-256 are those of an image."""
+    return sha256 == place.sha256 if place.sha256 else id_of_sha256(sha256) == image_id
 
 
 def _keys(image_id: str) -> tuple[str, str]:

@@ -54,10 +54,9 @@ class Compaction:
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """The job. Raises Conflict where the index was built anew meanwhile."""
-        base = self._current.manifest()
-        if base.visual is None:
-            return {"snapshot": base.number, "images": 0}
-        with self._segments.using(base.files()):
+        with self._current.holding() as base:
+            if base.visual is None:
+                return {"snapshot": base.number, "images": 0}
             return self._compacted(base, job)
 
     def _compacted(self, base: Manifest, job: JobContext) -> dict[str, Any]:

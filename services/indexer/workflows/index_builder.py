@@ -128,24 +128,26 @@ class IndexBuilder:
                 lambda: self._with_joint(base, visual, pair, name, settings, job),
                 None,
             )
-        if joint is not None:
-            base = joint
-        elif network is not None or keep_joint:
-            base = self._with_former_joint(base, pair, network)
-        base = labelled(self._labels, base, job)
-        job.stage(PUBLISHING)
-        made = base
-        return self._publisher.publish(lambda current: made, may_lag=True, settling=settling)
+        with self._current.holding() as current:
+            if joint is not None:
+                base = joint
+            elif network is not None or keep_joint:
+                base = _with_former_joint(base, current, pair, network)
+            # Those that are there; the next step takes them only where they fit.
+            base = base.model_copy(update={"labels": current.labels})
+            made = labelled(self._labels, base, job)
+            job.stage(PUBLISHING)
+            return self._publisher.publish(lambda _: made, may_lag=True, settling=settling)
 
     def rebuild_joint(
         self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext
     ) -> Manifest:
         """Projects every image with a new network and publishes beside the present clusters."""
-        base = self._current.manifest()
-        if base.visual is None:
-            raise RuntimeError("there is no index to put a joint space beside")
-        job.expect([*JOINT, PUBLISHING], base.images)
-        with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
+        with self._current.holding() as base:
+            if base.visual is None:
+                raise RuntimeError("there is no index to put a joint space beside")
+            job.expect([*JOINT, PUBLISHING], base.images)
+            with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
         job.stage(PUBLISHING)
 
         def latest(current: Manifest) -> Manifest:
@@ -232,27 +234,6 @@ class IndexBuilder:
                 "joint": joint,
                 "matching_fingerprint": matching,
                 "tag_vectors": [self._segments.tag_vectors(vectors)] if vectors else [],
-            }
-        )
-
-    def _with_former_joint(self, base: Manifest, pair: ModelPair, network: str | None) -> Manifest:
-        """The base with the present joint space, where that fits it; what it lacks comes later."""
-        current = self._current.manifest()
-        joint, visual = current.joint, current.visual
-        if joint is None or visual is None or visual.fingerprint != pair.visual:
-            return base
-        if current.matching_fingerprint != pair.matching or network not in (
-            None,
-            joint.fingerprint,
-        ):
-            return base
-        upto = current.revision if joint.revision is None else joint.revision
-        return base.model_copy(
-            update={
-                "joint": joint.model_copy(update={"revision": upto}),
-                "matching_fingerprint": current.matching_fingerprint,
-                "tag_vectors": current.tag_vectors,
-                "tags_revision": min(current.tags_revision or upto, current.revision),
             }
         )
 
@@ -344,3 +325,26 @@ class IndexBuilder:
     def _tags(self) -> Mapping[int, list[str]]:
         with self._images.view() as view:
             return view.tags_by_ordinal()
+
+
+def _with_former_joint(
+    base: Manifest, current: Manifest, pair: ModelPair, network: str | None
+) -> Manifest:
+    """The base with the present joint space, where that fits it; what it lacks comes later."""
+    joint, visual = current.joint, current.visual
+    if joint is None or visual is None or visual.fingerprint != pair.visual:
+        return base
+    if current.matching_fingerprint != pair.matching or network not in (
+        None,
+        joint.fingerprint,
+    ):
+        return base
+    upto = current.revision if joint.revision is None else joint.revision
+    return base.model_copy(
+        update={
+            "joint": joint.model_copy(update={"revision": upto}),
+            "matching_fingerprint": current.matching_fingerprint,
+            "tag_vectors": current.tag_vectors,
+            "tags_revision": min(current.tags_revision or upto, current.revision),
+        }
+    )

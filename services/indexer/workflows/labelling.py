@@ -43,7 +43,10 @@ class LabelJob:
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """The job. Raises Conflict where the model has no classifier with named classes."""
-        base = self._current.manifest()
+        with self._current.holding() as base:
+            return self._run(base, request, job)
+
+    def _run(self, base: Manifest, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         job.expect([LABELLING, PUBLISHING], base.images)
         job.stage(LABELLING)
         # Whoever asks for it wants the embedder's classifier; upkeep, what the snapshot has.

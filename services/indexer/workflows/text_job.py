@@ -21,6 +21,8 @@ from shared.snapshots.texts import MOST_WORDS, packed
 READ_REASON = "text in pictures"
 _AT_ONCE = 32
 """Pictures whose words are recorded together; a killed job reads no more than these again."""
+IN_BACKGROUND = "in_background"
+"""Key in the request of a job that nobody asked for."""
 _NOBODY = ""
 """Reader of pictures whose files are missing, which another request reads."""
 _PUBLISH_S = 60.0
@@ -45,7 +47,7 @@ class TextJob:
         again: reads all pictures that another version of the reader has read, too, and those whose
         files were missing.
         """
-        asked = TextRequest.model_validate(request)
+        asked = TextRequest(again=bool(request.get("again")))
         with self._reader.opened() as reader:
             job.stage(READING_TEXT)
             reader.start()
@@ -117,6 +119,26 @@ class ReadingUpkeep:
         self._is_on = is_on
         self._not_before = 0.0
         self._left = -1
+
+    def due(self, was_preempted: bool) -> dict[str, Any] | None:
+        """Return the request of a job to submit now; None: nothing is to be read.
+
+        was_preempted: the last one was ended by a job that a user waits for.
+        """
+        asked = self._interrupted() if was_preempted else None
+        if asked is None and self.is_due(was_preempted):
+            return {"again": False, IN_BACKGROUND: True}
+        return asked
+
+    def _interrupted(self) -> dict[str, Any] | None:
+        """Return what a person asked for and another job ended, whatever the settings say."""
+        last = self._table.latest(JobKind.TEXT)
+        if last is None or last.state is not JobState.CANCELLED:
+            return None
+        request = self._table.request(last.id)
+        if request.get(IN_BACKGROUND) or self._table.any_open():
+            return None
+        return {"again": bool(request.get("again"))}
 
     def is_due(self, was_preempted: bool) -> bool:
         """Return whether to submit a job, having noted that one was.

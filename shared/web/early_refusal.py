@@ -1,0 +1,115 @@
+"""Refusal of calls that nobody has room for, before anything else is done with them.
+
+Under more load than a service can bear, most calls are refused, and what each refusal costs is
+taken from those that are answered. So this is the outermost middleware: it looks at what the call's
+route declares, and where no place or memory is free it answers at once. Whoever gets past it is
+admitted, or refused, by the route.
+"""
+
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.core import problem as problems
+from shared.core.errors import ISEError
+from shared.core.request_id import HEADER, request_id
+from shared.web.admission import Admission, Gates
+from shared.web.body import UNREAD, announced
+from shared.web.callers import Caller
+from shared.web.headers import DEFAULTS
+from shared.web.metrics import Metrics
+from shared.web.priority import is_bulk
+from shared.web.scoped import ScopedRoute
+
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FIXED = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
+_FIXED.append((b"content-type", problems.MEDIA_TYPE.encode()))
+
+log = logging.getLogger(__name__)
+
+Routes = dict[tuple[str, str], Admission]
+
+
+class EarlyRefusalMiddleware:
+    """Answers 429 to calls that no place or memory is free for.
+
+    `identify` says who calls: a caller without rights isn't refused here, but told so elsewhere.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, identify: Callable[[Scope], Caller]) -> None:
+        self.app = app
+        self._metrics = metrics
+        self._identify = identify
+        self._routes: Routes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if self._routes is None:
+                self._routes = _routes(scope["app"])
+            admission = self._routes.get((scope["method"], scope["path"]))
+            if admission is not None and (error := self._refusal(admission, scope)) is not None:
+                await self._refuse(error, scope, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _refusal(self, admission: Admission, scope: Scope) -> ISEError | None:
+        gates: Gates = scope["app"].state.gates
+        headers = Headers(scope=scope)
+        is_free = gates.has_room(admission, announced(headers) or 0, _is_bulk(headers))
+        if is_free:
+            return None
+        caller = self._identify(scope)
+        if not caller.scopes:
+            return None
+        try:
+            gates.check(admission, headers, caller.name)
+        except ISEError as error:
+            return error
+        return None
+
+    async def _refuse(self, error: ISEError, scope: Scope, send: Send) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get(HEADER, "")
+        told = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
+        with request_id(told):
+            document = problems.body_of(error, scope["path"])
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        answered = [
+            *_FIXED,
+            (b"content-length", str(len(body)).encode()),
+            (HEADER.lower().encode(), told.encode()),
+            *((k.lower().encode(), v.encode()) for k, v in problems.headers_of(error).items()),
+        ]
+        size = announced(headers)
+        if "transfer-encoding" in headers or "expect" in headers or (size or 0) > UNREAD:
+            # The rest isn't worth reading.
+            answered.append((b"connection", b"close"))
+        status = document["status"]
+        m = self._metrics
+        m.requests.labels(m.service, scope["method"], scope["path"], str(status)).inc()
+        m.problems.labels(m.service, error.slug).inc()
+        log.debug("%s %s %d: %s", scope["method"], scope["path"], status, error.detail)
+        await send({"type": "http.response.start", "status": status, "headers": answered})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _is_bulk(headers: Headers) -> bool:
+    priority = headers.get("priority")
+    return priority is not None and is_bulk(priority)
+
+
+def _routes(app: FastAPI) -> Routes:
+    """Return the admission of each route that takes places and has no parameters in its path."""
+    found: Routes = {}
+    for context in iter_route_contexts(app.routes):
+        route, path = context.original_route, context.path or ""
+        if isinstance(route, ScopedRoute) and route.admission.places and "{" not in path:
+            found |= {(method, path): route.admission for method in route.methods or ()}
+    return found
