@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.engines import machine_limit
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine import Engine, EngineUnavailable
+from services.embedder.engines.engine_options import Precision
+from services.embedder.engines.mixed import MixedEngine
 from services.embedder.engines.openvino import OpenVINOEngine
+from services.embedder.engines.pictures import built_in
 from services.embedder.engines.processor import precisions
 from services.embedder.preprocess import Preprocessing
 
@@ -95,6 +98,7 @@ def _limits(backbone: Backbone) -> dict[str, Callable[[], float]]:
             machine_limit.measured_peak(precision, CPU) / work
         )
         for precision in precisions(CPU)
+        if precision is not Precision.MIXED
     }
 
 
@@ -122,11 +126,18 @@ def engines(backbone: Backbone) -> list[Engine]:
     """All that run here but the compiled one, which takes minutes to start."""
     found: list[Engine] = []
     for precision in reversed(precisions(CPU)):
+        if precision is Precision.MIXED:
+            continue
         found.append(EagerEngine(backbone.network, precision))
         try:
             found.append(OpenVINOEngine(backbone.network, backbone.preprocessing.crop, precision))
         except EngineUnavailable as error:
             print(f"  openvino-{precision} is left out: {error}")
+    if Precision.MIXED in precisions(CPU):
+        pixels = built_in(*backbone.preprocessing.crop)
+        usual = float(np.median(np.linalg.norm(found[0](pixels), axis=1)))
+        with suppress(EngineUnavailable):
+            found.append(MixedEngine(backbone.network, backbone.preprocessing.crop, usual))
     return found
 
 

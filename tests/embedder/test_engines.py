@@ -122,7 +122,7 @@ def test_without_avx512_there_is_no_bf16(monkeypatch):
     monkeypatch.setattr(processor, "_fact", lambda *_: "avx2 avx512f avx512_bf16")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     with_it = processor.name(CPU)
-    assert processor.precisions(CPU) == [Precision.BF16, Precision.FP32]
+    assert processor.precisions(CPU) == [Precision.BF16, Precision.MIXED, Precision.FP32]
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert processor.precisions(CPU) == [Precision.FP32]
     assert processor.name(CPU) != with_it

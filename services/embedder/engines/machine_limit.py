@@ -18,7 +18,11 @@ from services.embedder.engines.network import PixelNetwork
 
 _SIDE = 1024
 _ROUNDS = 10
-_TYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
+_TYPES = {
+    Precision.BF16: torch.bfloat16,
+    Precision.MIXED: torch.bfloat16,
+    Precision.FP16: torch.float16,
+}
 
 
 def operations(network: PixelNetwork, pixels: Pixels) -> int:

@@ -45,7 +45,7 @@ class OpenVINOEngine:
         self.name = f"openvino-{precision}"
         core, threads = openvino.Core(), torch.get_num_threads()
         try:
-            model = _model(core, network, size, kept, prepare)
+            model = model_of(core, network, size, kept, prepare)
             hints = {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
                 "INFERENCE_NUM_THREADS": threads,
@@ -53,7 +53,7 @@ class OpenVINOEngine:
             alone = core.compile_model(model, "CPU", {**hints, "NUM_STREAMS": 1})
             together = core.compile_model(model, "CPU", {**hints, "NUM_STREAMS": threads})
         except RuntimeError as error:
-            raise EngineUnavailable(_last_line(error)) from error
+            raise EngineUnavailable(last_line(error)) from error
         self._dim = int(alone.output(0).shape[1])
         self._alone = alone.create_infer_request()
         self._together = openvino.AsyncInferQueue(together, threads)
@@ -75,19 +75,19 @@ class OpenVINOEngine:
         return found
 
 
-def _model(
+def model_of(
     core: Any,
     network: PixelNetwork,
     size: tuple[int, int],
     kept: Path | None,
-    prepare: Callable[[Any], Any] | None,
+    prepare: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Return the network as OpenVINO's model of one image, stored or converted."""
     if kept is not None and kept.is_file():
         try:
             return core.read_model(kept)
         except RuntimeError as error:
-            log.warning("%s can't be read and is rebuilt (%s)", kept, _last_line(error))
+            log.warning("%s can't be read and is rebuilt (%s)", kept, last_line(error))
     model = _converted(network, size)
     if prepare is not None:
         model = prepare(model)
@@ -95,7 +95,7 @@ def _model(
         try:
             _keep(model, kept)
         except (OSError, RuntimeError) as error:
-            log.warning("the converted network can't be stored (%s)", _last_line(error))
+            log.warning("the converted network can't be stored (%s)", last_line(error))
     return model
 
 
@@ -133,7 +133,7 @@ def _keep(model: Any, path: Path) -> None:
         draft.replace(path)
 
 
-def _last_line(error: Exception) -> str:
-    """OpenVINO's errors begin with where in its source they come from."""
+def last_line(error: Exception) -> str:
+    """Return the end of an error: OpenVINO's begin with where in its source they come from."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

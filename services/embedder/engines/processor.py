@@ -15,6 +15,8 @@ _BF16_ON_X86 = {"avx512_bf16", "amx_bf16"}
 _BF16_ON_ARM = "bf16"
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 _NICE = 10
+_BUSY = 1.5
+"""Average of runnable threads for each core; a start alone stays below."""
 _WITHOUT_AVX512 = ("DEFAULT", "AVX2")
 
 
@@ -26,7 +28,7 @@ def precisions(device: torch.device) -> list[Precision]:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             found.insert(0, Precision.BF16)
     elif _has_bf16():
-        found.insert(0, Precision.BF16)
+        found[:0] = [Precision.BF16, Precision.MIXED]
     return found
 
 
@@ -44,6 +46,11 @@ def physical_cores() -> int:
         except OSError:
             return len(usable)
     return len(siblings) or os.cpu_count() or 1
+
+
+def is_busy() -> bool:
+    """Return True where much else runs, so that a speed measured now tells little."""
+    return os.getloadavg()[0] > _BUSY * physical_cores()
 
 
 def yield_to_others() -> None:
