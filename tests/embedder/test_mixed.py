@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from services.embedder.engines import processor
+from services.embedder.engines import converter, processor
+from services.embedder.engines import openvino as openvino_engine
 from services.embedder.engines.agreement import least_cosine
 from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.eager import CPU, EagerEngine
@@ -27,7 +28,7 @@ with_bf16 = pytest.mark.skipif(
 
 
 class Residual(nn.Module):
-    """A convolution and some residual ones; `around`: the first lies within a residual, too."""
+    """A convolution and some residual ones; `around`: all lie within a residual, too."""
 
     def __init__(self, around):
         super().__init__()
@@ -37,10 +38,10 @@ class Residual(nn.Module):
         self.others = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(7))
 
     def forward(self, images):
-        first = found = self.first(images).relu()
+        found = self.first(images).relu()
         for layer in self.others:
             found = found + layer(found).relu()
-        return (found + first if self.around else found).mean(dim=(2, 3))
+        return (found + images[:, :1] if self.around else found).mean(dim=(2, 3))
 
 
 def network(around=False):
@@ -90,3 +91,24 @@ def test_the_default_network_whose_features_bf16_spoils_runs_mixed():
     assert engine.name == "openvino-mixed"
     grey = lite.preprocessing.blank()[None]
     assert least_cosine(engine(grey), EagerEngine(lite.network)(grey)) >= 0.999
+
+
+def test_a_large_network_is_converted_by_another_process_to_the_same_features(monkeypatch):
+    small, pixels = network(), drawn(*SIZE, range(3))
+    expected = OpenVINOEngine(small, SIZE, Precision.FP32)(pixels)
+    monkeypatch.setattr(converter, "is_large", lambda _: True)
+
+    def never(*_):
+        raise AssertionError("converted in this process")
+
+    monkeypatch.setattr(openvino_engine, "converted", never)
+    assert_same(OpenVINOEngine(small, SIZE, Precision.FP32)(pixels), expected)
+
+
+def test_a_network_that_can_not_be_handed_over_is_converted_here(monkeypatch, caplog):
+    small, pixels = network(), drawn(*SIZE, range(1))
+    expected = OpenVINOEngine(small, SIZE, Precision.FP32)(pixels)
+    monkeypatch.setattr(converter, "is_large", lambda _: True)
+    small.module.unnamed = lambda: None
+    assert_same(OpenVINOEngine(small, SIZE, Precision.FP32)(pixels), expected)
+    assert "is converted in the service itself" in caplog.text

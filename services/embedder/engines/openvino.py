@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from services.embedder.engines import converter
 from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
 from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
@@ -88,7 +89,7 @@ def model_of(
             return core.read_model(kept)
         except RuntimeError as error:
             log.warning("%s can't be read and is rebuilt (%s)", kept, last_line(error))
-    model = _converted(network, size)
+    model = _quietly_converted(core, network, size)
     if prepare is not None:
         model = prepare(model)
     if kept is not None:
@@ -99,7 +100,19 @@ def model_of(
     return model
 
 
-def _converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
+def _quietly_converted(core: Any, network: PixelNetwork, size: tuple[int, int]) -> Any:
+    """Convert a network, a large one without keeping this process's other threads waiting."""
+    if converter.is_large(network):
+        try:
+            with converter.converted_apart(network, size) as path:
+                # The file is mapped into memory, and is gone with its folder.
+                return core.read_model(path).clone()
+        except RuntimeError as error:
+            log.warning("a network is converted in the service itself (%s)", last_line(error))
+    return converted(network, size)
+
+
+def converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
     """Convert with the front end itself: `openvino.convert_model`, which wraps it, reports to a
     server.
     """
