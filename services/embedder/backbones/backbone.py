@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder import fingerprint
-from services.embedder.engines import processor
+from services.embedder.engines import converter, processor
 from services.embedder.engines.calibration import calibration_of
 from services.embedder.engines.choice import Chooser, Chosen, EngineOptions
 from services.embedder.engines.eager import EagerEngine
@@ -87,8 +87,8 @@ class Backbone:
         """Choose the engine: the configured one, or the fastest.
 
         Where that takes more than `patience_s` of the processor (None: no matter), or compiles,
-        torch serves eagerly until it is done. In int8 the model gets another fingerprint, and is
-        waited for; `tell` hears what it waits for.
+        or the network is large, torch serves eagerly until it is done. In int8 the model gets
+        another fingerprint, and is waited for; `tell` hears what it waits for.
 
         Raises Misconfigured.
         """
@@ -116,7 +116,9 @@ class Backbone:
             return
         # A daemon, so that compiling doesn't keep the service from ending.
         threading.Thread(target=choose, name="engine", daemon=True).start()
-        if not _is_soon(done, 0.0 if options.compiles else patience_s):
+        # A large network takes long in any case, most of it in another process.
+        is_long = options.compiles or converter.is_large(self.network)
+        if not _is_soon(done, 0.0 if is_long else patience_s):
             log.info(
                 "%s is served by %s while a faster engine is made ready",
                 *(self.fingerprint, self.engine),

@@ -1,7 +1,6 @@
-"""Convert a network for OpenVINO: `python -m services.embedder.engines.converter NETWORK RESULT`.
+"""Conversion of large networks for OpenVINO, in a process of its own.
 
-A process of its own: converting a large network holds the interpreter's lock for seconds, for which
-the service would answer nobody.
+It holds the interpreter's lock for seconds, for which the service would answer nobody.
 """
 
 import os
@@ -21,7 +20,8 @@ _LARGE = 15_000_000
 """Parameters from which a network is converted apart: a smaller one takes a fraction of a second,
 and the process two to start."""
 _SECONDS = 300.0
-_NICE = 10
+_PROGRAM = "services.embedder.backbones.conversion"
+"""Run by name, since it knows the networks of a backbone, and engines don't."""
 
 
 def is_large(network: PixelNetwork) -> bool:
@@ -40,7 +40,7 @@ def converted_apart(network: PixelNetwork, size: tuple[int, int]) -> Iterator[Pa
         try:
             torch.save({"network": network, "size": size}, given)
             subprocess.run(  # noqa: S603
-                [sys.executable, "-m", __name__, str(given), str(result)],
+                [sys.executable, "-m", _PROGRAM, str(given), str(result)],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -56,20 +56,3 @@ def converted_apart(network: PixelNetwork, size: tuple[int, int]) -> Iterator[Pa
         ) as error:
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         yield result
-
-
-def main(argv: list[str]) -> None:
-    """Read a network that the service has just written, and write its model."""
-    import openvino
-
-    from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
-    from services.embedder.engines.openvino import converted
-
-    os.nice(_NICE)
-    ensure_torchvision_ops()
-    given = torch.load(argv[1], weights_only=False)
-    openvino.save_model(converted(given["network"], given["size"]), argv[2], compress_to_fp16=False)
-
-
-if __name__ == "__main__":
-    main(sys.argv)
