@@ -75,6 +75,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     taking.add_argument("--rounds", type=int, default=3)
     taking.add_argument("--asked", type=int, default=640, help="photos of the embedder, a round")
 
+    cold = commands.add_parser("starts", help="cold starts of the embedder, by network and engine")
+    cold.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs")
+    cold.add_argument("--networks", nargs="+", default=["mini", "lite", "classic"])
+    cold.add_argument("--engines", nargs="+", default=["auto", "eager", "openvino", "compile"])
+    cold.add_argument("--wait", type=float, default=60, help="seconds for the choice of an engine")
+
     matching_commands.add_to(commands)
     gallery.add_to(commands)
     expected.add_to(commands)
@@ -133,6 +139,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _embed(args)
     elif args.command == "agreement":
         _agreement(args)
+    elif args.command == "starts":
+        _starts(args)
     elif args.command == "ingest":
         _ingest(args)
     elif args.command in matching_commands.RUNS:
@@ -181,7 +189,9 @@ def _ingest(args: argparse.Namespace) -> None:
     for name in args.networks:
         print(f"{name}: ingest")
         found = ingest.measure(name, weights, args.photos, folder, args.rounds, args.asked)
-        print(f"  {results.write(args.results, 'ingest-' + name.replace('/', '-'), found)}")
+        uses = "-avx2" if found["processor_uses"] == "AVX2" else ""
+        name_of_run = f"ingest-{name.replace('/', '-')}{uses}"
+        print(f"  {results.write(args.results, name_of_run, found)}")
 
 
 def _embed(args: argparse.Namespace) -> None:
@@ -198,6 +208,14 @@ def _embed(args: argparse.Namespace) -> None:
         uses = "-avx2" if found["processor_uses"] == "AVX2" else ""
         name_of_run = f"embed-{name.replace('/', '-')}{uses}"
         print(f"  {results.write(args.results, name_of_run, found)}")
+
+
+def _starts(args: argparse.Namespace) -> None:
+    from benchmarks.embedding import starts
+
+    kinds = [starts.of(network, engine) for network in args.networks for engine in args.engines]
+    found = starts.measure(kinds, args.photos, args.data / "embedding", args.wait)
+    print(f"  {results.write(args.results, 'starts', found)}")
 
 
 def _agreement(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.report_embedding import agreement, embedding, ingest
+from benchmarks.report_embedding import agreement, embedding, ingest, starts
 from benchmarks.report_http import over_http
 from benchmarks.report_load import under_load
 from benchmarks.report_matching import labels, ranking, untagged, words_probability
@@ -58,6 +58,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "embed": embedding,
         "agreement": agreement,
         "ingest": ingest,
+        "starts": starts,
         "live": _live,
         "http": over_http,
         "ranking": ranking,

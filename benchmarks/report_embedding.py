@@ -10,7 +10,7 @@ def embedding(found: dict[str, Any]) -> str:
     """One network: the speed of each engine, and what it does to features."""
     weights = "random weights" if found["random_weights"] else "trained weights"
     lines = [
-        f"## Embedding: {found['network']} at {found['input']}, {weights}",
+        f"## Embedding: {found['network']} at {found['input']}, {weights}{_emulated(found)}",
         "",
         measured_on(found),
         "",
@@ -31,6 +31,8 @@ def embedding(found: dict[str, Any]) -> str:
 
 def _limit(found: dict[str, Any]) -> list[str]:
     """Return lines on the machine's limit, where the run measured it."""
+    if "limits" in found:
+        return _limit_of_rounds(found)
     if not (speed := found.get("http_speed")):
         return []
     return [
@@ -39,6 +41,51 @@ def _limit(found: dict[str, Any]) -> list[str]:
         f"engine reached {speed['images_per_second']:.1f}, {speed['share']:.0%}.",
         "",
     ]
+
+
+def _limit_of_rounds(found: dict[str, Any]) -> list[str]:
+    limits = ", ".join(f"{rate:.1f} in {name}" for name, rate in found["limits"].items())
+    heads = ["", *(f"of the limit in {name}" for name in found["limits"])]
+    rows = [
+        [name, *(f"{share:.0%}" for share in shares.values())]
+        for name, shares in found["shares"].items()
+    ]
+    return [
+        f"The processor computes by {found['processor_uses']}. In the same rounds a matrix product "
+        f"allows, in images per second: {limits}.",
+        "",
+        *table(heads, rows),
+        "",
+    ]
+
+
+def starts(found: dict[str, Any]) -> str:
+    """Render cold starts of the embedder."""
+    heads = ["network, engine", "ready, s", "engine chosen, s", "it is", "p50 until then, ms",
+             "longest", "p50 afterwards, ms", "longest"]  # fmt: skip
+    rows = [
+        [name, f"{one['ready_s']:.1f}", _number(one["chosen_s"]), one["engine"],
+         _number(one["meanwhile_p50_ms"]), _number(one["meanwhile_longest_ms"]),
+         f"{one['after_p50_ms']:.1f}", f"{one['after_longest_ms']:.1f}"]
+        for name, one in found["starts"].items()
+    ]  # fmt: skip
+    lines = [
+        "## Cold starts of the embedder",
+        "",
+        measured_on(found),
+        "",
+        "Each start has an empty cache. Until the engine is chosen, and some time afterwards, a "
+        "person asks for the features of one photo, over and over. Load average before: "
+        f"{found['load_before']:.1f}.",
+        "",
+        *table(heads, rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _number(found: float | None) -> str:
+    return "" if found is None else f"{found:.1f}"
 
 
 def agreement(found: dict[str, Any]) -> str:
@@ -77,7 +124,7 @@ def ingest(found: dict[str, Any]) -> str:
     ]  # fmt: skip
     bound = 2 * waiting["quiet_p50_ms"] + waiting["batch_of_8_ms"]
     lines = [
-        f"## Ingest: {found['photos']:,} photos, {found['network']}",
+        f"## Ingest: {found['photos']:,} photos, {found['network']}{_emulated(found)}",
         "",
         measured_on(found),
         "",
@@ -94,6 +141,10 @@ def ingest(found: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _emulated(found: dict[str, Any]) -> str:
+    return " by AVX2" if found.get("processor_uses") == "AVX2" else ""
 
 
 def _beside_plain(found: dict[str, Any]) -> str:

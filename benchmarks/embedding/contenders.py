@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,9 +61,30 @@ def in_process(
     return embed
 
 
+def bare(backbone: Backbone, engine: Engine, batch: int, files: Sequence[bytes]) -> Embed:
+    """An engine alone, on pixels decoded beforehand; files must be among those given here."""
+    decoded = {
+        data: backbone.preprocessing(decode(data, least=backbone.preprocessing.least))
+        for data in files
+    }
+
+    def embed(files: Sequence[bytes]) -> Floats:
+        pixels = [decoded[data] for data in files]
+        starts = range(0, len(files), batch)
+        return np.concatenate([engine(np.stack(pixels[i : i + batch])) for i in starts])
+
+    return embed
+
+
 @contextmanager
-def serving(name: str, weights: str, folder: Path, precision: str = "") -> Iterator[str]:
-    """The service with its default settings, but for the precision: its address."""
+def serving(
+    name: str,
+    weights: str,
+    folder: Path,
+    precision: str = "",
+    more: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """The service with its default settings, but for the precision and `more`: its address."""
     port = free_port()
     service = Service("embedder", (sys.executable, "-m", "services.embedder"), "127.0.0.1", port)
     env = {
@@ -76,6 +97,7 @@ def serving(name: str, weights: str, folder: Path, precision: str = "") -> Itera
         "ISE_PRECISION": precision,
         "ISE_LOG_LEVEL": "warning",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
+        **(more or {}),
     }
     group = ServiceGroup([service], {key: value for key, value in env.items() if value})
     group.start()

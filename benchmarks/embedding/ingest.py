@@ -89,6 +89,7 @@ def measure(
     return {
         "network": name,
         "engine": engine,
+        "processor_uses": torch.backends.cpu.get_cpu_capability(),
         "photos": ingests[0]["photos"],
         "own_per_second": own,
         "ingests": ingests,

@@ -2,9 +2,9 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,19 @@ import torch
 from benchmarks.embedding import contenders
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
-from services.embedder.engines.eager import EagerEngine
+from services.embedder.engines import machine_limit
+from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine import Engine, EngineUnavailable
+from services.embedder.engines.engine_options import Precision
+from services.embedder.engines.mixed import MixedEngine
 from services.embedder.engines.openvino import OpenVINOEngine
+from services.embedder.engines.pictures import built_in
 from services.embedder.engines.processor import precisions
 from services.embedder.preprocess import Preprocessing
 
 PLAIN, HTTP = "timm eager fp32, one at a time", "the service over HTTP"
 HTTP_INT8 = f"{HTTP}, ISE_PRECISION=int8"
+BARE = "without decoding"
 _LEAST_PROCESSOR_S = 1e-4
 
 
@@ -57,6 +62,8 @@ def compare(
             for batch in rules.batches:
                 way = contenders.in_process(backbone, engine, batch, decoders)
                 taking[f"{engine.name}, batch {batch}"] = (way, rules.images)
+            alone = contenders.bare(backbone, engine, rules.batches[-1], photos)
+            taking[f"{engine.name}, batch {rules.batches[-1]}, {BARE}"] = (alone, rules.images)
         url = stack.enter_context(contenders.serving(name, weights, folder))
         way = stack.enter_context(contenders.over_http(url, rules.clients, rules.files_a_call))
         taking[HTTP] = (way, 6 * rules.images)
@@ -64,7 +71,7 @@ def compare(
             other = stack.enter_context(contenders.serving(name, weights, folder, "int8"))
             quantized = contenders.over_http(other, rules.clients, rules.files_a_call)
             taking[HTTP_INT8] = (stack.enter_context(quantized), 6 * rules.images)
-        rounds = _in_turn(taking, photos, rules.rounds)
+        rounds, limits = _in_turn(taking, photos, rules.rounds, _limits(backbone))
         expected = taking[PLAIN][0](photos[: rules.images])
         http_cosines = cosines(way(photos[: rules.images]), expected)
         model = contenders.model_of(url)
@@ -74,7 +81,31 @@ def compare(
         "processor_uses": torch.backends.cpu.get_cpu_capability(),
         "http_least_cosine": float(http_cosines.min()),
         "contenders": {name: _told(found, rounds[PLAIN]) for name, found in rounds.items()},
+        "limits": {precision: float(np.median(found)) for precision, found in limits.items()},
+        "shares": {
+            name: {precision: _share(rounds[name], limit) for precision, limit in limits.items()}
+            for name in rounds
+            if name in (HTTP, HTTP_INT8) or name.endswith(BARE)
+        },
     }
+
+
+def _limits(backbone: Backbone) -> dict[str, Callable[[], float]]:
+    """Return for each precision the images per second that a matrix product allows now."""
+    work = machine_limit.operations(backbone.network, backbone.preprocessing.blank()[None])
+    return {
+        str(precision): lambda precision=precision: (  # type: ignore[misc]
+            machine_limit.measured_peak(precision, CPU) / work
+        )
+        for precision in precisions(CPU)
+        if precision is not Precision.MIXED
+    }
+
+
+def _share(found: list[Round], limits: list[float]) -> float:
+    """Return the part of the limit that was reached, within a round."""
+    pairs = zip(found, limits, strict=True)
+    return float(np.median([1 / wall / limit for (wall, _), limit in pairs]))
 
 
 def _told(found: list[Round], plain: list[Round]) -> dict[str, Any]:
@@ -94,12 +125,19 @@ def _told(found: list[Round], plain: list[Round]) -> dict[str, Any]:
 def engines(backbone: Backbone) -> list[Engine]:
     """All that run here but the compiled one, which takes minutes to start."""
     found: list[Engine] = []
-    for precision in reversed(precisions(torch.device("cpu"))):
+    for precision in reversed(precisions(CPU)):
+        if precision is Precision.MIXED:
+            continue
         found.append(EagerEngine(backbone.network, precision))
         try:
             found.append(OpenVINOEngine(backbone.network, backbone.preprocessing.crop, precision))
         except EngineUnavailable as error:
             print(f"  openvino-{precision} is left out: {error}")
+    if Precision.MIXED in precisions(CPU):
+        pixels = built_in(*backbone.preprocessing.crop)
+        usual = float(np.median(np.linalg.norm(found[0](pixels), axis=1)))
+        with suppress(EngineUnavailable):
+            found.append(MixedEngine(backbone.network, backbone.preprocessing.crop, usual))
     return found
 
 
@@ -125,15 +163,22 @@ def cosines(found: contenders.Floats, expected: contenders.Floats) -> contenders
 
 
 def _in_turn(
-    taking: dict[str, tuple[contenders.Embed, int]], photos: Sequence[bytes], rounds: int
-) -> dict[str, list[Round]]:
+    taking: dict[str, tuple[contenders.Embed, int]],
+    photos: Sequence[bytes],
+    rounds: int,
+    limits: dict[str, Callable[[], float]],
+) -> tuple[dict[str, list[Round]], dict[str, list[float]]]:
+    """Return the times of each contender in each round, and the machine's limits in it."""
     found: dict[str, list[Round]] = {name: [] for name in taking}
+    allowed: dict[str, list[float]] = {precision: [] for precision in limits}
     for embed, count in taking.values():
         embed(photos[: min(count, 4)])
     names = list(taking)
     for number in range(rounds):
         # Each round begins with another one, and on other photos.
         turn = number * len(names) // rounds
+        for precision, limit in limits.items():
+            allowed[precision].append(limit())
         for name in names[turn:] + names[:turn]:
             embed, count = taking[name]
             some = [photos[(number * count + i) % len(photos)] for i in range(count)]
@@ -142,4 +187,10 @@ def _in_turn(
             seconds = time.perf_counter() - started
             used = contenders.processor_seconds() - used
             found[name].append((seconds / count, used / count))
-    return found
+        told = ", ".join(f"{name} {1 / found[name][-1][0]:.1f}" for name in names)
+        print(f"  round {number + 1}: limits {_rounded(allowed)}; {told}", flush=True)
+    return found, allowed
+
+
+def _rounded(allowed: dict[str, list[float]]) -> str:
+    return ", ".join(f"{precision} {found[-1]:.1f}" for precision, found in allowed.items())

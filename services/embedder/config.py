@@ -62,8 +62,9 @@ class EmbedderSettings(ServiceSettings):
     )
     precision: Precision = Field(
         Precision.AUTO,
-        description="Precision: auto (the lowest that is fast here), fp32, bf16, fp16 (GPU), or "
-        "int8 (CPU), which is another model with features of its own.",
+        description="Precision: auto (the lowest that is fast and correct here), fp32, bf16, mixed "
+        "(CPU; the first layers in fp32, the others in bf16), fp16 (GPU), or int8 (CPU), which is "
+        "another model with features of its own.",
     )
     calibration: Folder | None = Field(
         None,
@@ -78,7 +79,7 @@ class EmbedderSettings(ServiceSettings):
         0,
         ge=0,
         le=1024,
-        description="Batch size; 0: 8 on a CPU, 128 on a GPU.",
+        description="Batch size; 0: 8 on a CPU, on a GPU 128 until the best is measured.",
     )
     queue_size: int = Field(
         256, ge=1, description="Number of queued images at which further requests are refused."

@@ -33,13 +33,17 @@ _STUCK_S = 120.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one call and on all calls together; `seconds` is for a whole call."""
+    """Bounds on one call and on all calls together; `seconds` is for a whole call.
+
+    `max_batch` holds until the best size of batches is measured, or for good if `is_fixed`.
+    """
 
     max_batch: int
     queue_size: int
     max_pixels: int
     max_image_bytes: int
     seconds: float
+    is_fixed: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class ImageEmbedder:
             backbone.features,
             backbone.preprocessing.blank(),
             self._renewed,
-            max_batch=limits.max_batch,
+            max_batch=self._batch,
             queue_size=limits.queue_size,
             seconds=max(limits.seconds, _STUCK_S),
             name=backbone.fingerprint,
@@ -126,6 +130,10 @@ class ImageEmbedder:
     def failure(self) -> str | None:
         """Reason why no images can be embedded now, or None."""
         return self._batcher.failure
+
+    def _batch(self) -> int:
+        measured = 0 if self._limits.is_fixed else self.backbone.batch
+        return measured or self._limits.max_batch
 
     def load(self) -> Load:
         """Return the pending work and its outcomes since the start."""

@@ -65,6 +65,22 @@ def test_every_caller_gets_its_own_and_poison_fails_alone(calls, poison, max_bat
     assert all(len(batch) <= max_batch for batch in work.batches)
 
 
+def test_a_measured_size_of_batches_holds_from_then_on():
+    work, size = Doubler(), [2]
+
+    async def scenario():
+        async with batcher(work, lambda: size[0]) as running:
+            await call(running, range(8))
+            before = max(map(len, work.batches))
+            size[0] = 8
+            await call(running, range(8))
+            return before, max(map(len, work.batches))
+
+    before, afterwards = asyncio.run(scenario())
+    assert before == 2
+    assert 2 < afterwards <= 8
+
+
 def test_calls_at_the_same_time_share_batches():
     work = Doubler(seconds=0.01)
 

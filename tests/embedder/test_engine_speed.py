@@ -13,10 +13,12 @@ from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines import choice, processor
+from services.embedder.engines.batch_size import SIZES, best_batch
 from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.cuda import CudaEngine, LowPrecision
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine_options import Inference, Precision
+from services.embedder.engines.memory import Choice, Memory
 from services.embedder.engines.pictures import built_in
 from services.embedder.preprocess import Preprocessing
 from shared.maths.floats import SAME_FEATURES, furthest
@@ -113,6 +115,28 @@ def test_weights_in_low_precision_keep_the_features(small_resnet):
         kinds["conv1.0.weight" if "conv1.0.weight" in kinds else "conv1.weight"] == torch.bfloat16
     )
     assert kinds["bn1.weight"] == torch.float32
+
+
+def test_the_best_batch_is_the_smallest_that_no_larger_one_clearly_beats():
+    rates = {32: 900.0, 64: 1000.0, 128: 1010.0, 256: 1020.0}
+    assert best_batch(rates.get) == 64
+    assert best_batch({32: 100.0, 64: 200.0, 128: 400.0, 256: 800.0}.get) == 256
+    # There is no memory for larger ones.
+    assert best_batch({32: 100.0, 64: 200.0}.get) == 64
+    assert best_batch({}.get) == 0
+
+
+def test_a_measured_batch_is_remembered_with_the_choice(tmp_path):
+    memory = Memory(tmp_path, "model", CPU)
+    memory.keep("auto-auto", Choice("compile-bf16", batch=256), {})
+    assert memory.recall("auto-auto") == Choice("compile-bf16", batch=256)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_the_batch_of_a_gpu_is_measured(small_resnet):
+    options = EngineOptions(inference=Inference.EAGER, device=torch.device("cuda"))
+    found = Chooser(small_resnet.network, (96, 96), "small", options).choose()
+    assert found.batch in SIZES
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

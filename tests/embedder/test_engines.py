@@ -17,6 +17,7 @@ from services.embedder.engines import choice, openvino, processor
 from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine_options import Inference, Precision
+from services.embedder.engines.mixed import MixedEngine
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
 from services.embedder.preprocess import Preprocessing
@@ -40,8 +41,15 @@ def chosen(backbone, **wish):
     )
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("kind", [Inference.EAGER, Inference.OPENVINO])
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [
+        (kind, precision)
+        for kind in (Inference.EAGER, Inference.OPENVINO)
+        for precision in PRECISIONS
+        if kind is Inference.OPENVINO or precision is not Precision.MIXED
+    ],
+)
 def test_features_of_decoded_pictures_are_those_of_eager_fp32(backbone, files, kind, precision):
     pixels = np.stack([backbone.preprocessing(decode(data)) for data in files])
     expected = np.concatenate([EagerEngine(backbone.network)(row[None]) for row in pixels])
@@ -122,7 +130,7 @@ def test_without_avx512_there_is_no_bf16(monkeypatch):
     monkeypatch.setattr(processor, "_fact", lambda *_: "avx2 avx512f avx512_bf16")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     with_it = processor.name(CPU)
-    assert processor.precisions(CPU) == [Precision.BF16, Precision.FP32]
+    assert processor.precisions(CPU) == [Precision.BF16, Precision.MIXED, Precision.FP32]
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert processor.precisions(CPU) == [Precision.FP32]
     assert processor.name(CPU) != with_it
@@ -197,8 +205,16 @@ class Wrong(OpenVINOEngine):
         return super().__call__(np.ascontiguousarray(pixels[..., ::-1]))
 
 
+class WrongMixed(MixedEngine):
+    """Does the same."""
+
+    def __call__(self, pixels):
+        return super().__call__(np.ascontiguousarray(pixels[..., ::-1]))
+
+
 def test_an_engine_with_other_features_is_refused(mini, monkeypatch, caplog):
     monkeypatch.setattr(choice, "OpenVINOEngine", Wrong)
+    monkeypatch.setattr(choice, "MixedEngine", WrongMixed)
     engine = chosen(mini, inference=Inference.OPENVINO)
     assert engine.name.startswith("eager-")
     assert "mini" in caplog.text

@@ -1,6 +1,7 @@
 """Hosts of other profiles: who may have them loaded, and what a failed load answers."""
 
 import asyncio
+import threading
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ def loads(monkeypatch):
     """Profiles that were loaded; each fails."""
     found = []
 
-    def fail(settings):
+    def fail(settings, tell):
         found.append(settings.profile)
         raise Misconfigured("The weights are not installed.")
 
@@ -135,3 +136,28 @@ def test_reembed_shows_why_a_profile_can_not_be_loaded():
 
     with pytest.raises(Conflict, match="hub doesn't answer"):
         reembed._models(Opened(), reembed.Profile.CLASSIC)
+
+
+def test_a_start_that_takes_long_says_what_it_waits_for(tmp_path, monkeypatch):
+    sentence = "resnet50-1 is quantised to int8, once, which takes about 90 s."
+    told, end = threading.Event(), threading.Event()
+
+    def load(settings, tell):
+        tell(sentence)
+        told.set()
+        assert end.wait(60)
+        raise Misconfigured("That is all.")
+
+    monkeypatch.setattr(hosting, "load_models", load)
+
+    async def ask():
+        host = hosting.Host(settings(tmp_path))
+        first = host.not_ready()
+        running = asyncio.create_task(host.run(lambda _: None))
+        await asyncio.to_thread(told.wait, 60)
+        then = host.not_ready()
+        end.set()
+        await running
+        return first, then
+
+    assert asyncio.run(ask()) == ("The models are being loaded.", sentence)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
+from services.embedder.engines import processor
 from services.embedder.engines.agreement import least_cosine
 from services.embedder.engines.calibration import calibration_of
 from services.embedder.engines.choice import EngineOptions
@@ -70,7 +72,10 @@ def int8(cache_dir=None, calibration=None):
 @with_nncf
 def test_int8_has_a_fingerprint_of_its_own_and_is_made_once(small, tmp_path, monkeypatch):
     exact = small.fingerprint
-    small.run_by(int8(tmp_path))
+    monkeypatch.setattr(processor, "is_busy", lambda: False)
+    told = []
+    small.run_by(int8(tmp_path), tell=told.append)
+    assert re.fullmatch(rf"{exact} is quantised to int8, once, which takes about \d+ s\.", *told)
     assert small.engine == "openvino-int8"
     assert small.fingerprint == fingerprint_of(exact, drawn_calibration(SIZE)) != exact
     assert small.fingerprint.startswith("small-")
@@ -84,7 +89,8 @@ def test_int8_has_a_fingerprint_of_its_own_and_is_made_once(small, tmp_path, mon
 
     monkeypatch.setattr(QuantizedNetwork, "_quantized", never)
     again = Backbone("small", Small(), Preprocessing(SIZE, SIZE), "avg")
-    again.run_by(int8(tmp_path))
+    again.run_by(int8(tmp_path), tell=told.append)
+    assert len(told) == 1
     assert again.fingerprint == small.fingerprint
     assert again.speed == small.speed
     assert_same(np.stack(again.features(list(pixels))), features)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder import fingerprint
-from services.embedder.engines import processor
+from services.embedder.engines import converter, processor
 from services.embedder.engines.calibration import calibration_of
 from services.embedder.engines.choice import Chooser, Chosen, EngineOptions
 from services.embedder.engines.eager import EagerEngine
@@ -24,8 +24,9 @@ from services.embedder.preprocess import Preprocessing
 from shared.core.errors import BadImage, ISEError, Misconfigured
 from shared.labels.head import LabelHead
 
-PATIENCE_S = 8.0
-"""Processor seconds that a start waits for the choice of an engine before another one serves.
+PATIENCE_S = 6.0
+"""Processor seconds that a start takes at most, from when it begins to load networks, until torch
+serves in place of an engine that isn't chosen yet. All networks share them.
 
 Not of the clock: on a busy machine, too, a small network is served by one engine from the start.
 """
@@ -72,15 +73,26 @@ class Backbone:
         """The measured speed of the engine, once that is known."""
         return self._chosen.speed
 
-    def run_by(self, options: EngineOptions, patience_s: float | None = None) -> None:
+    @property
+    def batch(self) -> int:
+        """The images at a time at which the engine is fastest; 0 where that wasn't measured."""
+        return self._chosen.batch
+
+    def run_by(
+        self,
+        options: EngineOptions,
+        patience_s: float | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         """Choose the engine: the configured one, or the fastest.
 
         Where that takes more than `patience_s` of the processor (None: no matter), or compiles,
-        torch serves eagerly until it is done. In int8 the model gets another fingerprint.
+        or the network is large, torch serves eagerly until it is done. In int8 the model gets
+        another fingerprint, and is waited for; `tell` hears what it waits for.
 
         Raises Misconfigured.
         """
-        if options.precision is Precision.INT8 and self._quantize(options):
+        if options.precision is Precision.INT8 and self._quantize(options, tell):
             return
         size = self.preprocessing.crop
         done = threading.Event()
@@ -104,13 +116,15 @@ class Backbone:
             return
         # A daemon, so that compiling doesn't keep the service from ending.
         threading.Thread(target=choose, name="engine", daemon=True).start()
-        if not _is_soon(done, 0.0 if options.compiles else patience_s):
+        # A large network takes long in any case, most of it in another process.
+        is_long = options.compiles or converter.is_large(self.network)
+        if not _is_soon(done, 0.0 if is_long else patience_s):
             log.info(
                 "%s is served by %s while a faster engine is made ready",
                 *(self.fingerprint, self.engine),
             )
 
-    def _quantize(self, options: EngineOptions) -> bool:
+    def _quantize(self, options: EngineOptions, tell: Callable[[str], None] | None) -> bool:
         """Run in int8, or say in the log why not."""
         size = self.preprocessing.crop
         if options.device.type != "cpu":
@@ -125,7 +139,7 @@ class Backbone:
             self.network, size, self.fingerprint, calibration, options.cache_dir
         )
         try:
-            engine, speed = quantized.engine()
+            engine, speed = quantized.engine(tell)
         except EngineUnavailable as error:
             log.warning("%s doesn't run in int8: %s", self.fingerprint, error)
             return False

@@ -56,7 +56,8 @@ class Seat(Generic[T, R]):
 
 
 class Batcher(Generic[T, R]):
-    """Runs `work` on batches of at most `max_batch` items, in a thread of its own.
+    """Runs `work` on batches of at most `max_batch` items, in a thread of its own; a function of
+    it may change its mind.
 
     `work` returns one result or exception per item, in order. If it raises for a whole batch, the
     items are run one by one, so that a bad one fails alone. If it then raises for `probe`, an item
@@ -71,7 +72,7 @@ class Batcher(Generic[T, R]):
         probe: T,
         renew: Callable[[], Work[T, R]],
         *,
-        max_batch: int,
+        max_batch: int | Callable[[], int],
         queue_size: int,
         seconds: float,
         name: str = "batcher",
@@ -79,7 +80,7 @@ class Batcher(Generic[T, R]):
         self._work = work
         self._probe = probe
         self._renew = renew
-        self._max_batch = max_batch
+        self._max_batch = max_batch if callable(max_batch) else lambda: max_batch
         self._queue_size = queue_size
         self._seconds = seconds
         self._name = name
@@ -138,7 +139,7 @@ class Batcher(Generic[T, R]):
         while True:
             try:
                 while True:
-                    await self._serve(await self._lanes.next(self._max_batch))
+                    await self._serve(await self._lanes.next(self._max_batch()))
             except Exception as error:
                 log.exception("the worker %s stopped", self._name)
                 self._fail(

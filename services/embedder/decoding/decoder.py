@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from typing import Self
@@ -23,6 +22,7 @@ from services.embedder.decoding.task import (
     Task,
 )
 from shared.core.errors import BadImage
+from shared.media.limited.process import launched
 
 _START_SECONDS = 60.0
 _BUFFER_BYTES = 2**20
@@ -86,7 +86,11 @@ class Decoder:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
                 ours.setblocking(False)
                 shared = mmap.mmap(memory, SHARED_FILE + SHARED_PIXELS)
-                process = _launched(child_end, memory, limits.memory_bytes)
+                process = launched(
+                    f"{__package__}.worker",
+                    (child_end.fileno(), memory),
+                    *(child_end.fileno(), memory, os.getpid(), limits.memory_bytes),
+                )
         except BaseException:
             ours.close()
             raise
@@ -170,24 +174,6 @@ def _anonymous_file() -> int:
             memory = os.dup(file.fileno())
     os.ftruncate(memory, SHARED_FILE + SHARED_PIXELS)
     return memory
-
-
-def _launched(channel: socket.socket, memory: int, memory_bytes: int) -> subprocess.Popen[bytes]:
-    arguments = (channel.fileno(), memory, os.getpid(), memory_bytes)
-    return subprocess.Popen(  # noqa: S603
-        # Silence Pillow's warnings about odd files; the service reports what matters.
-        [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        pass_fds=[channel.fileno(), memory],
-        env=os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            # Stacks of more threads would count against the memory limit, and there is one process
-            # a core.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        },
-    )
 
 
 def ending(code: int) -> str:

@@ -6,11 +6,7 @@ is limited, and its parent limits its time, so that a hostile file affects only 
 imports neither torch nor any web framework.
 """
 
-import ctypes
 import mmap
-import os
-import resource
-import signal
 import socket
 import sys
 import time
@@ -27,27 +23,23 @@ from services.embedder.decoding.task import (
 from shared.core.errors import BadImage, Unavailable
 from shared.media.colors import packed, shares_of
 from shared.media.images import read
+from shared.media.limited.process import bind_to, confine, received
 
-_PR_SET_PDEATHSIG = 1
 _MIN_PIXELS = 16
 
 
 def main(argv: list[str]) -> None:
     fd, memory_fd, parent, memory = (int(argument) for argument in argv[1:])
-    _bind_to(parent)
-    # Ctrl-C in a terminal signals the whole process group; the service ends this process itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # Hostile files are expected to crash it, and a core dump of gigabytes helps nobody.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    bind_to(parent)
+    confine(memory)
     shared = mmap.mmap(memory_fd, SHARED_FILE + SHARED_PIXELS)
     with socket.socket(fileno=fd) as service:
         service.sendall(ANSWER.pack(Outcome.READY, 0, 0.0))
-        while header := _received(service, REQUEST.size):
+        while header := received(service, REQUEST.size):
             task_bytes, data_bytes = REQUEST.unpack(header)
-            task = Task.read(_received(service, task_bytes))
+            task = Task.read(received(service, task_bytes))
             is_shared = data_bytes <= SHARED_FILE
-            data = shared[:data_bytes] if is_shared else _received(service, data_bytes)
+            data = shared[:data_bytes] if is_shared else received(service, data_bytes)
             started = time.perf_counter()
             outcome, body, pixels = _decoded(task, data)
             del data
@@ -78,27 +70,6 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes, bytes]:
         return Outcome.REFUSED, error.detail.encode(), b""
     except (MemoryError, Unavailable):
         return Outcome.OUT_OF_MEMORY, b"", b""
-
-
-def _received(service: socket.socket, size: int) -> bytes:
-    """Read exactly `size` bytes, or none if the service has closed the socket."""
-    buffer = bytearray(size)
-    view = memoryview(buffer)
-    while view:
-        count = service.recv_into(view)
-        if not count:
-            return b""
-        view = view[count:]
-    return bytes(buffer)
-
-
-def _bind_to(parent: int) -> None:
-    """Has the kernel end this process when the service dies, even in the middle of a file."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ choice: see `quantized.py`.
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ import torch
 
 from services.embedder.engines import processor
 from services.embedder.engines.agreement import least_cosine
+from services.embedder.engines.batch_size import best_batch, rate_of
 from services.embedder.engines.compiled import CompiledEngine
 from services.embedder.engines.cuda import CudaEngine
 from services.embedder.engines.eager import CPU, EagerEngine
@@ -26,6 +27,7 @@ from services.embedder.engines.engine import Engine, EngineUnavailable
 from services.embedder.engines.engine_benchmark import images_per_second, speed_of
 from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.engines.memory import Choice, Memory
+from services.embedder.engines.mixed import MixedEngine
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
@@ -44,10 +46,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Chosen:
-    """An engine, and its speed where that could be measured."""
+    """An engine, and its speed where that could be measured.
+
+    `batch`: images at a time at which it is fastest; 0: not measured.
+    """
 
     engine: Engine
     speed: Speed | None = None
+    batch: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,10 +118,10 @@ class Chooser:
             if remembered and engine.name == remembered.chosen:
                 if remembered.at_once and isinstance(engine, EagerEngine):
                     engine.at_once = remembered.at_once
-                speed = remembered.speed
+                speed = remembered.speed or self._timed(asked, engine, remembered)
                 shown = f": {speed}" if speed else ""
                 log.info("%s runs on %s, as measured before%s", self._model, engine.name, shown)
-                return Chosen(engine, speed)
+                return Chosen(engine, speed, remembered.batch)
             engines.append(engine)
         for engine in engines:
             self._batch(engine)
@@ -125,14 +131,16 @@ class Chooser:
             chosen, rates[chosen.name], self._network, self._pictures, self._wish.device
         )
         at_once = chosen.at_once if isinstance(chosen, EagerEngine) else 0
-        choice = Choice(chosen.name, frozenset(self._refused), speed, at_once)
+        kept = None if processor.is_busy() else speed
+        batch = self._best_batch(chosen)
+        choice = Choice(chosen.name, frozenset(self._refused), kept, at_once, batch)
         self._memory.keep(asked, choice, rates)
         shown = f": {speed}" if speed else ""
         if len(engines) > 1:
             speeds = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
             shown += f" (images per second: {speeds})"
         log.info("%s runs on %s%s", self._model, chosen.name, shown)
-        return Chosen(chosen, speed)
+        return Chosen(chosen, speed, batch)
 
     def stopgap(self) -> Engine:
         """Return an engine that is ready at once, for the time of the choice."""
@@ -140,11 +148,22 @@ class Chooser:
         if device.type == "cpu":
             return EagerEngine(self._network)
         for precision in self._wish.precisions():
+            if precision not in processor.precisions(device):
+                continue
             try:
                 return CudaEngine(self._network, self._size, precision, device)
             except (EngineUnavailable, RuntimeError) as error:
                 log.warning("%s can't run on eager-%s: %s", self._model, precision, error)
         return EagerEngine(self._network)
+
+    def _timed(self, asked: str, engine: Engine, remembered: Choice) -> Speed | None:
+        """Measure the speed of a remembered engine that was chosen on a busy machine."""
+        rates = images_per_second([engine], self._pictures)
+        rate = rates[engine.name]
+        speed = speed_of(engine, rate, self._network, self._pictures, self._wish.device)
+        if speed is not None and not processor.is_busy():
+            self._memory.keep(asked, replace(remembered, speed=speed), rates)
+        return speed
 
     def _fastest(self, engines: list[Engine], rates: Mapping[str, float]) -> Engine:
         standard = engines[0]
@@ -165,6 +184,11 @@ class Chooser:
         together(self._pictures)
         if time.perf_counter() - middle < middle - began:
             engine.at_once = _BATCH
+
+    def _best_batch(self, engine: Engine) -> int:
+        if self._wish.device.type == "cpu":
+            return 0
+        return best_batch(lambda size: rate_of(engine, self._pictures, size))
 
     def _interchangeable(self) -> Iterator[Engine]:
         """Yield the engines to choose among by speed: the standard, and those that agree with it.
@@ -196,6 +220,8 @@ class Chooser:
             if f"{kind}-{precision}" in self._refused:
                 # It disagreed at an earlier start, and each trial takes seconds.
                 continue
+            if precision is Precision.MIXED and kind is not Inference.OPENVINO:
+                continue
             try:
                 engine = self._build(kind, precision)
                 # A batch and a single picture, because engines may compute them differently.
@@ -203,6 +229,8 @@ class Chooser:
                 worst = least_cosine(found, self._expected)
             except EngineUnavailable as error:
                 log.warning("%s can't run on %s: %s", self._model, kind, error)
+                if precision is Precision.MIXED:
+                    continue
                 return None
             except RuntimeError as error:
                 # Some of torch's operators don't support every precision.
@@ -238,6 +266,9 @@ class Chooser:
         if kind is Inference.EAGER:
             return EagerEngine(self._network, precision)
         kept = self._memory.file("openvino.xml")
+        if precision is Precision.MIXED:
+            usual = float(np.median(np.linalg.norm(self._expected, axis=1)))
+            return MixedEngine(self._network, self._size, usual, kept)
         return OpenVINOEngine(self._network, self._size, precision, kept)
 
     def _fallback(self) -> Engine:

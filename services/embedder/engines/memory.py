@@ -25,13 +25,14 @@ log = logging.getLogger(__name__)
 class Choice:
     """The chosen engine, its speed and the images of a pass, and those whose features were wrong.
 
-    `at_once`: 0 where the engine doesn't care.
+    `at_once`: 0 where the engine doesn't care. `batch`: the best size of batches; 0: not measured.
     """
 
     chosen: str
     refused: frozenset[str] = frozenset()
     speed: Speed | None = None
     at_once: int = 0
+    batch: int = 0
 
 
 class Memory:
@@ -60,9 +61,9 @@ class Memory:
         try:
             content = json.loads(path.read_text())
             refused = frozenset(map(str, content.get("refused", ())))
-            at_once = int(content.get("at_once", 0))
+            at_once, batch = (int(content.get(name, 0)) for name in ("at_once", "batch"))
             return Choice(
-                str(content["chosen"]), refused, Speed.read(content.get("speed")), at_once
+                str(content["chosen"]), refused, Speed.read(content.get("speed")), at_once, batch
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("%s can't be read, so engines are measured again (%s)", path, error)
@@ -79,6 +80,7 @@ class Memory:
             "images_per_second": dict(rates),
             "speed": choice.speed and choice.speed.stored(),
             "at_once": choice.at_once,
+            "batch": choice.batch,
         }
         try:
             durable.write_text(path, json.dumps(content, indent=1) + "\n")

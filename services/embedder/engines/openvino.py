@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from services.embedder.engines import converter
 from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
 from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
@@ -45,7 +46,7 @@ class OpenVINOEngine:
         self.name = f"openvino-{precision}"
         core, threads = openvino.Core(), torch.get_num_threads()
         try:
-            model = _model(core, network, size, kept, prepare)
+            model = model_of(core, network, size, kept, prepare)
             hints = {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
                 "INFERENCE_NUM_THREADS": threads,
@@ -53,7 +54,7 @@ class OpenVINOEngine:
             alone = core.compile_model(model, "CPU", {**hints, "NUM_STREAMS": 1})
             together = core.compile_model(model, "CPU", {**hints, "NUM_STREAMS": threads})
         except RuntimeError as error:
-            raise EngineUnavailable(_last_line(error)) from error
+            raise EngineUnavailable(last_line(error)) from error
         self._dim = int(alone.output(0).shape[1])
         self._alone = alone.create_infer_request()
         self._together = openvino.AsyncInferQueue(together, threads)
@@ -75,31 +76,43 @@ class OpenVINOEngine:
         return found
 
 
-def _model(
+def model_of(
     core: Any,
     network: PixelNetwork,
     size: tuple[int, int],
     kept: Path | None,
-    prepare: Callable[[Any], Any] | None,
+    prepare: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Return the network as OpenVINO's model of one image, stored or converted."""
     if kept is not None and kept.is_file():
         try:
             return core.read_model(kept)
         except RuntimeError as error:
-            log.warning("%s can't be read and is rebuilt (%s)", kept, _last_line(error))
-    model = _converted(network, size)
+            log.warning("%s can't be read and is rebuilt (%s)", kept, last_line(error))
+    model = _quietly_converted(core, network, size)
     if prepare is not None:
         model = prepare(model)
     if kept is not None:
         try:
             _keep(model, kept)
         except (OSError, RuntimeError) as error:
-            log.warning("the converted network can't be stored (%s)", _last_line(error))
+            log.warning("the converted network can't be stored (%s)", last_line(error))
     return model
 
 
-def _converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
+def _quietly_converted(core: Any, network: PixelNetwork, size: tuple[int, int]) -> Any:
+    """Convert a network, a large one without keeping this process's other threads waiting."""
+    if converter.is_large(network):
+        try:
+            with converter.converted_apart(network, size) as path:
+                # The file is mapped into memory, and is gone with its folder.
+                return core.read_model(path).clone()
+        except RuntimeError as error:
+            log.warning("a network is converted in the service itself (%s)", last_line(error))
+    return converted(network, size)
+
+
+def converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
     """Convert with the front end itself: `openvino.convert_model`, which wraps it, reports to a
     server.
     """
@@ -133,7 +146,7 @@ def _keep(model: Any, path: Path) -> None:
         draft.replace(path)
 
 
-def _last_line(error: Exception) -> str:
-    """OpenVINO's errors begin with where in its source they come from."""
+def last_line(error: Exception) -> str:
+    """Return the end of an error: OpenVINO's begin with where in its source they come from."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

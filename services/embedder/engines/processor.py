@@ -1,5 +1,6 @@
 """Precisions that the processor, or the GPU, can compute in."""
 
+import gc
 import os
 import platform
 import sys
@@ -15,6 +16,9 @@ _BF16_ON_X86 = {"avx512_bf16", "amx_bf16"}
 _BF16_ON_ARM = "bf16"
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 _NICE = 10
+_SWITCH_S = 0.0005
+_BUSY = 1.5
+"""Average of runnable threads for each core; a start alone stays below."""
 _WITHOUT_AVX512 = ("DEFAULT", "AVX2")
 
 
@@ -26,7 +30,7 @@ def precisions(device: torch.device) -> list[Precision]:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             found.insert(0, Precision.BF16)
     elif _has_bf16():
-        found.insert(0, Precision.BF16)
+        found[:0] = [Precision.BF16, Precision.MIXED]
     return found
 
 
@@ -46,8 +50,21 @@ def physical_cores() -> int:
     return len(siblings) or os.cpu_count() or 1
 
 
+def is_busy() -> bool:
+    """Return True where much else runs, so that a speed measured now tells little."""
+    return os.getloadavg()[0] > _BUSY * physical_cores()
+
+
 def yield_to_others() -> None:
-    """Let the threads of other work go first, before this one and those that it starts."""
+    """Let the threads of other work go first, before this one and those that it starts.
+
+    This one compiles, which makes many objects: what exists is left out of the collections of
+    garbage, each of which would stop all threads for as long as looking through everything takes.
+    """
+    gc.freeze()
+    # An answer takes the interpreter's lock some twenty times, and waits this long for each, where
+    # Python's own 5 ms would add up.
+    sys.setswitchinterval(_SWITCH_S)
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 

@@ -12,17 +12,21 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from services.embedder.engines import processor
 from services.embedder.engines.agreement import least_cosine
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
 from services.embedder.engines.engine_benchmark import images_per_second, speed_of
 from services.embedder.engines.engine_options import Precision
+from services.embedder.engines.memory import Choice, Memory
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import drawn
@@ -39,6 +43,8 @@ _DRAWN = 128
 _HELD_OUT = 32
 _SECONDS = 1800.0
 _TIMED = 8
+_STARTING_S = 15.0
+_PASSES = 5
 _RESULT = "result.json"
 
 log = logging.getLogger(__name__)
@@ -71,14 +77,6 @@ def fingerprint_of(model: str, calibration: Calibration) -> str:
     return f"{model.rpartition('-')[0]}-{short_digest({'int8': described})}"
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Measured at the first start: the least cosine to fp32, and the speed."""
-
-    least_cosine: float
-    speed: Speed | None
-
-
 class QuantizedNetwork:
     """The int8 form of a network, made once and kept in `cache_dir`, if there is one."""
 
@@ -96,37 +94,49 @@ class QuantizedNetwork:
         self._calibration = calibration
         self.fingerprint = fingerprint_of(model, calibration)
         self._folder = cache_dir and cache_dir / "int8" / self.fingerprint
+        # Features are the same everywhere, but the speed is that of a processor.
+        self._memory = Memory(cache_dir, self.fingerprint, CPU)
+        self._tell: Callable[[str], None] | None = None
 
-    def engine(self) -> tuple[OpenVINOEngine, Speed | None]:
+    def engine(
+        self, tell: Callable[[str], None] | None = None
+    ) -> tuple[OpenVINOEngine, Speed | None]:
         """Return the engine, quantising first where that wasn't done, which takes minutes.
 
-        Its speed is compared with what fp32 allows. Raises EngineUnavailable, also where its
-        features disagree.
+        `tell` then hears about how long. Its speed is compared with what fp32 allows. Raises
+        EngineUnavailable, also where its features disagree.
         """
-        found = self._found()
-        if found is not None and not found.least_cosine >= AGREEMENT:
-            raise EngineUnavailable(_disagreement(found.least_cosine))
+        self._tell = tell
+        cosine = self._cosine()
+        if cosine is not None and not cosine >= AGREEMENT:
+            raise EngineUnavailable(_disagreement(cosine))
         kept = self._folder and self._folder / "openvino.xml"
         engine = OpenVINOEngine(self._network, self._size, Precision.INT8, kept, self._quantized)
-        if found is None:
-            found = self._measured(engine)
-            self._keep(found)
+        if cosine is None:
+            held_out = self._calibration.held_out
+            expected: Floats = EagerEngine(self._network)(held_out)
+            cosine = least_cosine(engine(held_out), expected)
+            self._keep(cosine)
             # Written so that NaN is refused.
-            if not found.least_cosine >= AGREEMENT:
-                raise EngineUnavailable(_disagreement(found.least_cosine))
+            if not cosine >= AGREEMENT:
+                raise EngineUnavailable(_disagreement(cosine))
             log.info(
                 "%s: features in int8 have a cosine of at least %.4f to %s",
-                *(self.fingerprint, found.least_cosine, self._model),
+                *(self.fingerprint, cosine, self._model),
             )
-        return engine, found.speed
+        return engine, self._speed(engine)
 
-    def _measured(self, engine: OpenVINOEngine) -> "_Found":
-        held_out = self._calibration.held_out
-        expected: Floats = EagerEngine(self._network)(held_out)
-        cosine = least_cosine(engine(held_out), expected)
-        rate = images_per_second([engine], held_out[:_TIMED])[engine.name]
-        speed = speed_of(engine, rate, self._network, held_out, CPU)
-        return _Found(cosine, speed)
+    def _speed(self, engine: OpenVINOEngine) -> Speed | None:
+        """Return the speed that was measured on this kind of processor, or measure it."""
+        remembered = self._memory.recall(Precision.INT8)
+        if remembered is not None and remembered.speed is not None:
+            return remembered.speed
+        some = self._calibration.held_out[:_TIMED]
+        rates = images_per_second([engine], some)
+        speed = speed_of(engine, rates[engine.name], self._network, some, CPU)
+        if not processor.is_busy():
+            self._memory.keep(Precision.INT8, Choice(engine.name, speed=speed), rates)
+        return speed
 
     def _quantized(self, model: Any) -> Any:
         if importlib.util.find_spec("nncf") is None:
@@ -135,7 +145,13 @@ class QuantizedNetwork:
             )
         import openvino
 
-        log.info("%s is quantised to int8; that takes minutes, once", self._model)
+        sentence = (
+            f"{self._model} is quantised to int8, once, which takes about "
+            f"{self._expected_s():.0f} s."
+        )
+        log.info("%s", sentence)
+        if self._tell is not None:
+            self._tell(sentence)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             given, pixels, result = folder / "model.xml", folder / "pixels.npy", folder / "int8.xml"
@@ -145,6 +161,15 @@ class QuantizedNetwork:
             read = openvino.Core().read_model(result)
             # The file is mapped into memory, and is gone with its folder.
             return read.clone()
+
+    def _expected_s(self) -> float:
+        """Return about how many seconds quantisation takes: some passes over the calibration."""
+        eager, picture = EagerEngine(self._network), self._calibration.pixels[:1]
+        eager(picture)
+        began = time.perf_counter()
+        eager(picture)
+        one = time.perf_counter() - began
+        return _STARTING_S + _PASSES * one * len(self._calibration.pixels)
 
     def _run(self, *paths: Path) -> None:
         arguments = [sys.executable, "-m", "services.embedder.engines.quantizer", *map(str, paths)]
@@ -166,24 +191,19 @@ class QuantizedNetwork:
             last = lines[-1] if lines else f"exit code {done.returncode}"
             raise EngineUnavailable(f"quantisation failed ({last})")
 
-    def _found(self) -> "_Found | None":
-        """Return what an earlier start measured."""
+    def _cosine(self) -> float | None:
+        """Return the least cosine to fp32 that an earlier start measured."""
         if self._folder is None:
             return None
         try:
-            content = json.loads((self._folder / _RESULT).read_text())
-            return _Found(float(content["least_cosine"]), Speed.read(content.get("speed")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return float(json.loads((self._folder / _RESULT).read_text())["least_cosine"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _keep(self, found: "_Found") -> None:
+    def _keep(self, cosine: float) -> None:
         if self._folder is None:
             return
-        content = {
-            "model": self._model,
-            "least_cosine": found.least_cosine,
-            "speed": found.speed and found.speed.stored(),
-        }
+        content = {"model": self._model, "least_cosine": cosine}
         try:
             durable.write_text(self._folder / _RESULT, json.dumps(content) + "\n")
         except OSError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -83,16 +84,23 @@ class Hosted:
         return self.trainer
 
 
-def load_models(settings: EmbedderSettings) -> Models:
-    """Loads and warms up all models; takes seconds. Raises Misconfigured."""
+Tell = Callable[[str], None]
+
+
+def load_models(settings: EmbedderSettings, tell: Tell | None = None) -> Models:
+    """Load and warm up all models; takes seconds. `tell` hears what takes longer.
+
+    Raises Misconfigured.
+    """
+    began = time.process_time()
     cores = processor.physical_cores()
     if settings.torch_threads or cores < torch.get_num_threads():
         torch.set_num_threads(settings.torch_threads or cores)
     check_matching(settings)
-    visual = load_visual(settings)
+    visual = load_visual(settings, tell, began)
     matching = visual
     if _matching_source(settings) != _visual_source(settings):
-        matching = load_matching(settings)
+        matching = load_matching(settings, tell, began)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
     words = _load_terms(settings)
@@ -124,14 +132,24 @@ def _load_terms(settings: EmbedderSettings) -> Words | TextTower:
     return load_text_tower(name, weights, "ISE_MATCHING_WEIGHTS", settings.hub_seconds, device)
 
 
-def load_visual(settings: EmbedderSettings) -> Backbone:
-    """The backbone of image -> image, warm, on its device. Raises Misconfigured."""
-    return _loaded(settings, *_visual_source(settings), "ISE_WEIGHTS")
+def load_visual(
+    settings: EmbedderSettings, tell: Tell | None = None, began: float | None = None
+) -> Backbone:
+    """Load the backbone of image -> image, warm, on its device. Raises Misconfigured.
+
+    `began`: this process's processor seconds at the begin of the start that it belongs to.
+    """
+    return _loaded(settings, *_visual_source(settings), "ISE_WEIGHTS", tell, began)
 
 
-def load_matching(settings: EmbedderSettings) -> Backbone:
-    """The backbone of tag -> image, warm, on its device. Raises Misconfigured."""
-    return _loaded(settings, *_matching_source(settings), "ISE_MATCHING_WEIGHTS")
+def load_matching(
+    settings: EmbedderSettings, tell: Tell | None = None, began: float | None = None
+) -> Backbone:
+    """Load the backbone of tag -> image, warm, on its device. Raises Misconfigured.
+
+    `began`: as for `load_visual`.
+    """
+    return _loaded(settings, *_matching_source(settings), "ISE_MATCHING_WEIGHTS", tell, began)
 
 
 def _visual_source(settings: EmbedderSettings) -> tuple[str, str]:
@@ -142,7 +160,15 @@ def _matching_source(settings: EmbedderSettings) -> tuple[str, str]:
     return settings.tag_backbone, settings.tag_weights
 
 
-def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -> Backbone:
+def _loaded(
+    settings: EmbedderSettings,
+    name: str,
+    weights: str,
+    setting: str,
+    tell: Tell | None,
+    began: float | None,
+) -> Backbone:
+    used = time.process_time() if began is None else began
     backbone = load_backbone(name, weights, setting, settings.hub_seconds)
     device = device_of(settings.device)
     options = EngineOptions(
@@ -152,7 +178,8 @@ def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -
         settings.cache_dir,
         settings.calibration,
     )
-    backbone.run_by(options, PATIENCE_S)
+    patience_s = max(0.0, PATIENCE_S - (time.process_time() - used))
+    backbone.run_by(options, patience_s, tell)
     return backbone
 
 
@@ -180,6 +207,7 @@ class Host:
         self._memory = memory or Budget(settings.memory * MIB, "ISE_MEMORY")
         self._decoders = decoders or shared_decoders(settings)
         self._hosted: Hosted | None = None
+        self._stage = "The models are being loaded."
         self.failure: ISEError | None = None
         self.instance = uuid4().hex[:12]
 
@@ -188,8 +216,12 @@ class Host:
         if self.failure is not None:
             return self.failure.detail
         if self._hosted is None:
-            return "The models are being loaded."
+            return self._stage
         return self._hosted.failure
+
+    def _enter(self, stage: str) -> None:
+        """Note what loading waits for; called in its thread."""
+        self._stage = stage
 
     def hosted(self) -> Hosted:
         """The models, or Unavailable while there are none."""
@@ -212,7 +244,7 @@ class Host:
         """Loads, then serves until cancelled; `on_failure` hears why where loading fails."""
         async with AsyncExitStack() as stack:
             try:
-                models = await asyncio.to_thread(load_models, self._settings)
+                models = await asyncio.to_thread(load_models, self._settings, self._enter)
                 self._hosted = await self._host(models, stack)
             except Exception as error:
                 if not isinstance(error, ISEError):
@@ -237,6 +269,7 @@ class Host:
             max_pixels=settings.max_pixels,
             max_image_bytes=settings.max_image_bytes,
             seconds=settings.embed_seconds,
+            is_fixed=bool(settings.max_batch),
         )
         visual = await stack.enter_async_context(
             ImageEmbedder(

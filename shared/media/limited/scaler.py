@@ -4,7 +4,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Self
 
 from shared.core.budget import Budget
 from shared.core.errors import BadImage, Unavailable
+from shared.media.limited.process import launched
 from shared.media.limited.weight import decoding_weight
 from shared.media.limited.worker import ANSWER, REQUEST, Outcome
 
@@ -150,23 +150,10 @@ class _Process:
         ours, child_end = socket.socketpair()
         with child_end:
             try:
-                arguments = (child_end.fileno(), limits.memory_bytes, limits.seconds)
-                process = subprocess.Popen(  # noqa: S603
-                    # Silence Pillow's warnings about odd files; the service reports what matters.
-                    [
-                        sys.executable,
-                        *("-W", "ignore", "-m", f"{__package__}.worker"),
-                        *map(str, arguments),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[child_end.fileno()],
-                    # Stacks of more threads would count against the memory limit.
-                    env=os.environ
-                    | {
-                        "PYTHONPATH": os.pathsep.join(sys.path),
-                        "OMP_NUM_THREADS": "1",
-                        "OPENBLAS_NUM_THREADS": "1",
-                    },
+                process = launched(
+                    f"{__package__}.worker",
+                    (child_end.fileno(),),
+                    *(child_end.fileno(), limits.memory_bytes, limits.seconds),
                 )
             except BaseException:
                 ours.close()

@@ -6,7 +6,6 @@ end is closed. Its memory and its time are limited, so that a hostile file affec
 
 import io
 import math
-import resource
 import signal
 import socket
 import struct
@@ -15,6 +14,7 @@ from enum import IntEnum
 
 from shared.core.errors import BadImage, Unavailable
 from shared.media import images
+from shared.media.limited.process import confine, received
 
 REQUEST = struct.Struct("<IQQ")
 """Pixels of the thumbnail's longer side, most pixels of the file, bytes of the file."""
@@ -40,18 +40,14 @@ class Outcome(IntEnum):
 def main(argv: list[str]) -> None:
     fd, memory = int(argv[1]), int(argv[2])
     seconds = math.ceil(float(argv[3])) + _LATE_S
-    # Ctrl-C in a terminal signals the whole process group; the service ends this process itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # Hostile files are expected to crash it, and a core dump of gigabytes helps nobody.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(memory)
     with socket.socket(fileno=fd) as service:
         service.sendall(ANSWER.pack(Outcome.READY, 0))
-        while header := _received(service, REQUEST.size):
+        while header := received(service, REQUEST.size):
             # If the service was killed meanwhile, nobody else would end a decoding that hangs.
             signal.alarm(seconds)
             pixels, max_pixels, size = REQUEST.unpack(header)
-            outcome, body = _scaled(_received(service, size), pixels, max_pixels)
+            outcome, body = _scaled(received(service, size), pixels, max_pixels)
             signal.alarm(0)
             service.sendall(ANSWER.pack(outcome, len(body)) + body)
 
@@ -67,18 +63,6 @@ def _scaled(data: bytes, pixels: int, max_pixels: int) -> tuple[Outcome, bytes]:
         return Outcome.REFUSED, error.detail.encode()
     except (MemoryError, Unavailable):
         return Outcome.OUT_OF_MEMORY, b""
-
-
-def _received(service: socket.socket, size: int) -> bytes:
-    """Read exactly `size` bytes, or none if the service has closed the socket."""
-    buffer = bytearray(size)
-    view = memoryview(buffer)
-    while view:
-        count = service.recv_into(view)
-        if not count:
-            return b""
-        view = view[count:]
-    return bytes(buffer)
 
 
 if __name__ == "__main__":
