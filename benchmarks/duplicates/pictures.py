@@ -1,6 +1,9 @@
 """Collections of originals, their changed copies and look-alikes, as files."""
 
+import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -37,17 +40,21 @@ def made(photos: Path, folder: Path, originals: int, copies: int, seed: int = 0)
     files = [*first, *others]
     number_of_moved = max(0, originals - len(others))
     folder.mkdir(parents=True, exist_ok=True)
-    found = [
-        Picture(file, n, "", n, _fold(file)) for n, file in enumerate(files[: 2 * originals])
-    ]
+    found = [Picture(file, n, "", n, _fold(file)) for n, file in enumerate(files[: 2 * originals])]
     names = list(CHANGES)
-    for n, file in enumerate(first):
-        chosen = [names[(n * copies + i) % len(names)] for i in range(copies)]
-        for name in chosen:
-            found.append(_copy(folder, file, n, name, rng))
-    for n in np.sort(rng.permutation(len(first))[:number_of_moved]).tolist():
-        copy = _copy(folder, first[n], n, "moved", rng)
-        found.append(Picture(copy.file, len(files) + n, "moved", n, copy.fold))
+    wanted = [
+        (file, n, names[(n * copies + i) % len(names)])
+        for n, file in enumerate(first)
+        for i in range(copies)
+    ]
+    chosen = np.sort(rng.permutation(len(first))[:number_of_moved]).tolist()
+    wanted += [(first[n], n, "moved") for n in chosen]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        copied = list(pool.map(_copy, repeat(folder), *zip(*wanted, strict=True), chunksize=50))
+    for (file, n, name), path in zip(wanted, copied, strict=True):
+        # A moved picture is another one, of the same scene.
+        shown = len(files) + n if name == "moved" else n
+        found.append(Picture(path, shown, name, n, _fold(file)))
     return found
 
 
@@ -67,13 +74,15 @@ def _fold(file: Path) -> int:
     return sum(file.parent.name.encode() + file.stem[-3:].encode() * ("imagenet" in str(file))) % 2
 
 
-def _copy(folder: Path, file: Path, number: int, name: str, rng: np.random.Generator) -> Picture:
+def _copy(folder: Path, file: Path, number: int, name: str) -> Path:
     path = folder / f"{number:05d}-{name}.jpg"
-    own = np.random.default_rng([number, int(rng.integers(2**31))])
     if not path.exists():
+        rng = np.random.default_rng([number, *name.encode()])
         with Image.open(file) as opened:
             image = opened.convert("RGB")
         image.thumbnail((_PIXELS, _PIXELS))
         change = moved if name == "moved" else CHANGES[name]
-        change(image, own).save(path, "JPEG", quality=90)
-    return Picture(path, number, name, number, _fold(file))
+        partial = path.with_suffix(f".{os.getpid()}")
+        change(image, rng).save(partial, "JPEG", quality=90)
+        partial.rename(path)
+    return path

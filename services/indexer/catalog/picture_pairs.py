@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from services.indexer.catalog.bulk_sql import add_rows, among
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.schema import images, locations, picture_hashes, picture_pairs
+from services.indexer.catalog.schema import images, locations, picture_hashes, picture_pairs, tags
 
 _MANY = 1000
 
@@ -66,9 +66,7 @@ class PairTable:
         with self._database.note() as db:
             there = {
                 row.ordinal
-                for row in among(
-                    db, select(images.c.ordinal), images.c.ordinal, list(found)
-                )
+                for row in among(db, select(images.c.ordinal), images.c.ordinal, list(found))
             }
             kept = [one for one in found if one in there]
             db.execute(delete(picture_hashes).where(picture_hashes.c.ordinal.in_(kept)))
@@ -143,11 +141,15 @@ class PairTable:
                 for row in among(db, select(*columns), images.c.ordinal, ordinals)
             }
 
+    def tags(self, ordinals: Sequence[int]) -> dict[int, int]:
+        """Return how many tags images have, by ordinal; those without any are left out."""
+        query = select(tags.c.ordinal, func.count().label("count")).group_by(tags.c.ordinal)
+        with self._database.read() as db:
+            return {row.ordinal: row.count for row in among(db, query, tags.c.ordinal, ordinals)}
+
     @staticmethod
     def _lacking(version: int) -> Any:
-        placed = select(locations.c.ordinal).where(
-            locations.c.ordinal == images.c.ordinal
-        )
+        placed = select(locations.c.ordinal).where(locations.c.ordinal == images.c.ordinal)
         done = select(picture_hashes.c.ordinal).where(
             picture_hashes.c.ordinal == images.c.ordinal, picture_hashes.c.version == version
         )

@@ -50,7 +50,7 @@ class Deletion:
 class Choice:
     """Deletions, the surest first, of which `within` keep to the budget.
 
-    expected: of these, the number that is expected to be wrong, at most; most: with 95 % confidence.
+    expected: the number of these that is expected to be wrong, at most; most: with 95 % confidence.
     """
 
     deletions: list[Deletion]

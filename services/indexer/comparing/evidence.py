@@ -33,9 +33,10 @@ Floats = NDArray[np.float32]
 class Evidence:
     """How well the second picture lies on the first.
 
-    inliers: local features that agree on the transform; their share of all matches; off: median
-    pixels that they lie beside their place. middle, low: median and fifth of the tiles' correlation; alike: share of tiles above 0.8. covers_first:
-    share of what the first picture shows that the second one shows, too; covers_second likewise.
+    inliers: local features that agree on the transform; inlier_share: of all matches; off: median
+    of the pixels by which they miss their place. middle, low: median and lowest fifth of the tiles'
+    correlation; alike: share of tiles above 0.8. covers_first: share of what the first picture
+    shows that the second one shows, too; covers_second: likewise.
     """
 
     inliers: float
@@ -65,7 +66,6 @@ class Evidence:
         )
 
 
-NUMBERS = ("log_inliers", "inlier_share", "off", "middle", "low", "alike", "covers_less", "covers_more")
 NOTHING = Evidence(0, 0, _NEAR, 0, 0, 0, 0, 0)
 
 
@@ -91,9 +91,7 @@ def compare(first: Look, second: Look) -> Evidence:
     if features is None:
         return best
     # Where the whole frames fit best, the features that agree speak for it, too.
-    return replace(
-        best, inliers=features.inliers, inlier_share=features.share, off=features.off
-    )
+    return replace(best, inliers=features.inliers, inlier_share=features.share, off=features.off)
 
 
 def _layings(first: Look, second: Look) -> Iterator[_Laying]:

@@ -4,12 +4,15 @@ It finds copies that were turned, which a network's features may not.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.comparing.look import Look
+if TYPE_CHECKING:
+    # Which loads OpenCV; a plan needs only the version of the hashes.
+    from services.indexer.comparing.look import Look
 
 VERSION = 1
 _SIDE = 8
@@ -27,11 +30,13 @@ _COSINES = np.cos(np.pi * (_N + 0.5) * _K / 16) * np.where(_K == 0, np.sqrt(1 / 
 Bytes = NDArray[np.int8]
 
 
-def hash_of(look: Look) -> Bytes:
+def hash_of(look: "Look") -> Bytes:
     """Return the low frequencies (DCT) of the tiny picture, int8 of shape (64,)."""
     spectrum = _COSINES.T @ look.small @ _COSINES
     norm = float(np.linalg.norm(spectrum))
-    return np.rint(spectrum.ravel() / norm * _FULL if norm > 0 else spectrum.ravel()).astype(np.int8)
+    return np.rint(spectrum.ravel() / norm * _FULL if norm > 0 else spectrum.ravel()).astype(
+        np.int8
+    )
 
 
 def turns_of(hashes: Bytes) -> list[NDArray[np.float32]]:
@@ -65,9 +70,7 @@ def _index(units: NDArray[np.float32]) -> faiss.Index:
         index = faiss.IndexFlatIP(SIZE)
     else:
         lists = int(4 * np.sqrt(len(units)))
-        index = faiss.IndexIVFFlat(
-            faiss.IndexFlatIP(SIZE), SIZE, lists, faiss.METRIC_INNER_PRODUCT
-        )
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(SIZE), SIZE, lists, faiss.METRIC_INNER_PRODUCT)
         index.nprobe = max(8, lists // 100)
         index.train(units[:: max(1, len(units) // (40 * lists))])
     index.add(units)
