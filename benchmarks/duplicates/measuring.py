@@ -91,7 +91,7 @@ class Trial:
     def runs(self, budget: float, seed: int = 0) -> dict[str, Any]:
         """Plans of drawn collections: how often the budget is kept, and what was told."""
         rng = np.random.default_rng(seed)
-        kept, bounded, sizes, wrongs, recalls = [], [], [], [], []
+        kept, bounded, sizes, wrongs, recalls, most = [], [], [], [], [], []
         for run in range(_RUNS):
             held = self.held[run % 2]
             there = self._drawn(held, rng)
@@ -102,6 +102,7 @@ class Trial:
             bounded.append(wrong <= choice.most)
             sizes.append(len(goes))
             wrongs.append(wrong)
+            most.append(choice.most)
             recalls.append((len(goes) - wrong) / max(self._possible(there), 1))
         return {
             "budget": budget,
@@ -110,6 +111,7 @@ class Trial:
             "within_told": float(np.mean(bounded)),
             "deleted": float(np.mean(sizes)),
             "wrong": float(np.mean(wrongs)),
+            "most": float(np.mean(most)),
             "false_discoveries": sum(wrongs) / max(sum(sizes), 1),
             "recall": float(np.mean(recalls)),
         }
