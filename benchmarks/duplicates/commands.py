@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pairs = compared(pictures, args.network, args.weights, folder)
     shown = _shown(pictures, args.photos)
     trial = Trial(pictures, pairs, shown)
+    if args.write is not None:
+        write(args.write, fit(pairs.numbers[trial.proposed], trial.is_same[trial.proposed]))
     found: dict[str, Any] = {
         "originals": args.originals,
         "copies": sum(bool(one.change) and one.change != "moved" for one in pictures),
@@ -48,19 +50,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "known_duplicates": int((shown != [one.original for one in pictures]).sum()),
         "proposed": _proposed(pictures, trial),
         "whole": {str(budget): trial.whole(budget) for budget in BUDGETS},
-        "runs": [trial.runs(budget) for budget in BUDGETS],
+        "runs": trial.runs(),
     }
     for budget, figures in found["whole"].items():
         figures["errors"] = [
             [pictures[a].file.name, pictures[b].file.name, round(score, 2)]
             for a, b, score in figures["errors"]
         ]
-        print(budget, json.dumps({k: v for k, v in figures.items() if k != "found_by_kind"}))
+        told = {name: value for name, value in figures.items() if name != "found_by_kind"}
+        print(budget, json.dumps(told), flush=True)
     for figures in found["runs"]:
         print(json.dumps(figures))
     print(json.dumps(found["whole"]["0.01"]["found_by_kind"], indent=1))
-    if args.write is not None:
-        write(args.write, fit(pairs.numbers[trial.proposed], trial.is_same[trial.proposed]))
     if args.plot is not None:
         from benchmarks.duplicates.plot import draw
 

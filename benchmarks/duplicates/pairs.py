@@ -50,6 +50,11 @@ class Pairs:
 def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Path) -> Pairs:
     """Return all candidates and all true pairs, each looked at."""
     files = [one.file for one in pictures]
+    key = hashlib.sha256("\n".join([_KEY, network, weights, *map(str, files)]).encode()).hexdigest()
+    whole = folder / f"pairs-{key[:16]}.npz"
+    if whole.exists():
+        with np.load(whole) as stored:
+            return Pairs(**stored)
     units = _units(files, network, weights, folder)
     print(f"  looking at {len(files)} pictures", flush=True)
     looks = _kept(folder / "looks", files, _looks, _KEY)
@@ -62,7 +67,7 @@ def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Pa
     _shared = looks
     rows = np.array(_kept(folder / "evidence", wanted, _evidence, _KEY + str(files)), np.float32)
     first, second = np.array(wanted).T
-    return Pairs(
+    found = Pairs(
         first,
         second,
         rows[:, :-2],
@@ -71,6 +76,8 @@ def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Pa
         np.array([pair in by_features for pair in wanted]),
         np.array([pair in by_hash for pair in wanted]),
     )
+    np.savez(whole, **vars(found))
+    return found
 
 
 def thumbnail(file: Path) -> bytes:

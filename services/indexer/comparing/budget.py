@@ -59,13 +59,32 @@ class Choice:
     most: int
 
 
-def choose(
+@dataclass(frozen=True)
+class Ranking:
+    """Deletions, the surest first, and how many of the first 1, 2, ... are expected to be wrong."""
+
+    deletions: list[Deletion]
+    expected: NDArray[np.float64]
+
+    def within(self, budget: float) -> Choice:
+        """Return the longest list of which at most that share is wrong, with 95 % confidence."""
+        allowed = np.floor(budget * np.arange(1, len(self.deletions) + 1) + 1e-9)
+        for count in range(len(self.deletions), 0, -1):
+            expected = float(self.expected[count - 1])
+            if expected > allowed[count - 1] + 1:
+                continue
+            most = quantile(expected)
+            if most <= allowed[count - 1]:
+                return Choice(self.deletions, count, expected, most)
+        return Choice(self.deletions, 0, 0.0, 0)
+
+
+def rank(
     edges: Sequence[Edge],
     compared: int,
     order: Mapping[int, tuple[float, ...]],
     judge: Judge,
-    budget: float,
-) -> Choice:
+) -> Ranking:
     """Return the deletions of a collection.
 
     compared: pairs that were looked at, of which `edges` are the likelier ones. order: what is
@@ -74,13 +93,8 @@ def choose(
     scores = np.array([edge.score for edge in edges], np.float64)
     chances = judge.probabilities(scores, compared - len(edges))
     deletions = _greedy(edges, chances, order)
-    wrong = _expected(deletions, max(compared - sum(one.exact for one in edges), 0), judge)
-    within, expected, most = 0, 0.0, 0
-    for count, number in enumerate(wrong.tolist(), 1):
-        bound = quantile(number)
-        if bound <= math.floor(budget * count + 1e-9):
-            within, expected, most = count, number, bound
-    return Choice(deletions, within, expected, most)
+    exact = sum(edge.exact for edge in edges)
+    return Ranking(deletions, _expected(deletions, max(compared - exact, 0), judge))
 
 
 def quantile(mean: float) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from services.indexer.catalog.merging import merge
 from services.indexer.catalog.picture_pairs import PairRow, PairTable, PictureRow
 from services.indexer.comparing import hashes
-from services.indexer.comparing.budget import CONFIDENCE, Choice, Deletion, Edge, choose
+from services.indexer.comparing.budget import CONFIDENCE, Choice, Deletion, Edge, rank
 from services.indexer.comparing.judge import packaged
 from services.indexer.curation.trash_bin import TrashBin
 from services.indexer.publishing.collection import Collection
@@ -130,7 +130,7 @@ class DuplicatePlans:
         ]
         tagged = self._pairs.tags(sorted(pictures)) if keep is Keep.FACTS else {}
         order = {n: _worth(row, keep, tagged.get(n, 0)) for n, row in pictures.items()}
-        choice = choose(edges, counts[1], order, judge, budget)
+        choice = rank(edges, counts[1], order, judge).within(budget)
         chances = judge.probabilities(scores, counts[1] - len(rows))
         planned = {frozenset((one.gone, one.kept)) for one in choice.deletions}
         scenes = [

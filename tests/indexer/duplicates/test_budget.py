@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.indexer.comparing.budget import Edge, choose, quantile
+from services.indexer.comparing.budget import Edge, quantile, rank
 from services.indexer.comparing.judge import Judge, packaged
 
 SURE, DOUBTFUL = 12.0, 1.5
@@ -14,6 +14,10 @@ def judge():
     """Scores are log odds; look-alikes score as much as 6 once in a million."""
     tail = np.array([[-5.0, 0.0], [0.0, np.log(1e-3)], [6.0, np.log(1e-6)]])
     return Judge(np.zeros(8), np.ones(8), np.ones(8), 0.0, 0.5, -5.0, tail, 1.0)
+
+
+def choose(edges, compared, order, judge, budget):
+    return rank(edges, compared, order, judge).within(budget)
 
 
 def edge(first, second, score=SURE, covers=(1.0, 1.0), exact=False):
