@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.duplicates.pictures import Picture
 from services.indexer.comparing.evidence import compare
-from services.indexer.comparing.hashes import found_by_hash, hash_of
+from services.indexer.comparing.hashes import HashIndex, hash_of
 from services.indexer.comparing.look import Features, Look, look_at
 
 NEIGHBOURS = 6
@@ -60,7 +60,7 @@ def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Pa
     looks = _kept(folder / "looks", files, _looks, _KEY)
     by_features = _near(units)
     hashes = np.stack([hash_of(look) for look in looks])
-    by_hash = {(min(a, b), max(a, b)) for a, b in found_by_hash(hashes, hashes) if a != b}
+    by_hash = {(min(a, b), max(a, b)) for a, b in HashIndex(hashes).find(hashes) if a != b}
     wanted = sorted(by_features | by_hash | _true(pictures))
     print(f"  comparing {len(wanted)} pairs", flush=True)
     global _shared

@@ -54,15 +54,21 @@ def turns_of(hashes: Bytes) -> list[NDArray[np.float32]]:
     return found
 
 
-def found_by_hash(queries: Bytes, stored: Bytes) -> Iterator[tuple[int, int]]:
-    """Give pairs of rows of `queries` and of `stored` that may show one picture."""
-    if not len(stored) or not len(queries):
-        return
-    index = _index(turns_of(stored)[0])
-    for turned in turns_of(queries):
-        values, rows = index.search(turned, min(_MOST, len(stored)))
-        for query, place in np.argwhere(values >= _LEAST).tolist():
-            yield query, int(rows[query, place])
+class HashIndex:
+    """Hashes of pictures, to be searched in all turns."""
+
+    def __init__(self, stored: Bytes) -> None:
+        self._count = len(stored)
+        self._index = _index(turns_of(stored)[0]) if len(stored) else None
+
+    def find(self, queries: Bytes) -> Iterator[tuple[int, int]]:
+        """Give pairs of rows, of `queries` and of what is stored, that may show one picture."""
+        if self._index is None or not len(queries):
+            return
+        for turned in turns_of(queries):
+            values, rows = self._index.search(turned, min(_MOST, self._count))
+            for query, place in np.argwhere(values >= _LEAST).tolist():
+                yield query, int(rows[query, place])
 
 
 def _index(units: NDArray[np.float32]) -> faiss.Index:

@@ -27,6 +27,7 @@ class Neighbours:
         if vector is None:
             return []
         asked = self._index.ask(vector)
-        lists = self._index.rank(asked, max(_PROBES, self._index.clusters // _SHARE))
+        clusters = self._index.clusters
+        lists = self._index.rank(asked, min(max(_PROBES, clusters // _SHARE), clusters))
         found = self._index.scan(asked, lists, MOST + 1, Metric.COSINE, None, self._mask)
         return [one for one in found.ordinals.tolist() if one != ordinal][:MOST]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from services.indexer.catalog.picture_pairs import PairRow, PairTable
-from services.indexer.comparing.hashes import VERSION, found_by_hash, hash_of
+from services.indexer.comparing.hashes import VERSION, HashIndex, hash_of
 from services.indexer.comparing.judge import packaged
 from services.indexer.comparing.neighbours import Neighbours
 from services.indexer.jobs.context import JobContext
@@ -29,6 +29,8 @@ _AT_ONCE = 64
 _LOOKS = 400
 """Looks in memory, 100 KiB each."""
 _READERS = 2
+_REMEMBERED = 500_000
+"""Pairs that aren't compared twice in one job."""
 
 
 @dataclass(frozen=True)
@@ -93,44 +95,51 @@ class DuplicatesJob:
         failpoints.reach("duplicates.looked")
 
     def _compare(self, job: JobContext) -> tuple[int, int]:
+        """Compare what waits; return the number of pictures, and of pairs worth keeping."""
         waiting = self._pairs.waiting(VERSION)
-        ordinals, hashes = self._pairs.hashes(VERSION)
-        there = set(ordinals.tolist())
-        judge = packaged()
         visual = self._current.manifest().visual
-        deleted = self._index.tombstones.read()
-        near = None
-        if visual is not None:
-            near = Neighbours(self._index.spaces.index(visual), deleted)
+        if not waiting or visual is None:
+            return self._compare_some(waiting, None, job)
+        with self._index.segments.using(visual.files()):
+            index = self._index.spaces.index(visual)
+            near = Neighbours(index, self._index.tombstones.read())
+            return self._compare_some(waiting, near, job)
+
+    def _compare_some(
+        self, waiting: Sequence[int], near: Neighbours | None, job: JobContext
+    ) -> tuple[int, int]:
+        ordinals, hashes = self._pairs.hashes(VERSION)
+        there, by_hash = set(ordinals.tolist()), HashIndex(hashes)
         done: set[tuple[int, int]] = set()
         kept = 0
         for start in range(0, len(waiting), _AT_ONCE):
             job.report_progress(start, len(waiting))
             some = waiting[start : start + _AT_ONCE]
-            wanted: dict[int, set[int]] = {one: set() for one in some}
-            rows = hashes[np.searchsorted(ordinals, some)]
-            for query, row in found_by_hash(rows, hashes):
+            wanted = {one: set(near.of(one) if near is not None else ()) for one in some}
+            for query, row in by_hash.find(hashes[np.searchsorted(ordinals, some)]):
                 wanted[some[query]].add(int(ordinals[row]))
-            counts: dict[int, int] = {}
-            pairs: list[PairRow] = []
-            for one in some:
-                others = wanted[one] | set(near.of(one) if near is not None else ())
-                counts[one] = 0
+            counts, pairs = dict.fromkeys(some, 0), []
+            for one, others in wanted.items():
                 for other in sorted((others & there) - {one}):
                     pair = min(one, other), max(one, other)
                     if pair in done:
                         continue
                     done.add(pair)
-                    row = self._pair(*pair)
-                    if row is None:
-                        continue
-                    counts[one] += 1
-                    if row.exact or judge.scores(np.array([row.numbers[:-2]]))[0] >= judge.floor:
-                        pairs.append(row)
+                    if (found := self._pair(*pair)) is not None:
+                        counts[one] += 1
+                        pairs += [found] if self._is_likely(found) else []
             self._pairs.put(counts, pairs)
             kept += len(pairs)
+            if len(done) > _REMEMBERED:
+                # To compare some twice costs time alone.
+                done.clear()
             failpoints.reach("duplicates.compared")
         return len(waiting), kept
+
+    @staticmethod
+    def _is_likely(pair: PairRow) -> bool:
+        judge = packaged()
+        return pair.exact or bool(judge.scores(np.array([pair.numbers[:-2]]))[0] >= judge.floor)
 
     def _pair(self, first: int, second: int) -> PairRow | None:
         one, two = self._known(first), self._known(second)

@@ -7,7 +7,7 @@ import pytest
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
 from services.indexer.comparing.evidence import NOTHING, compare
-from services.indexer.comparing.hashes import found_by_hash, hash_of
+from services.indexer.comparing.hashes import HashIndex, hash_of
 from services.indexer.comparing.judge import packaged
 from services.indexer.comparing.look import look_at
 from shared.core.errors import BadImage
@@ -49,7 +49,8 @@ def test_a_picture_of_one_colour_is_like_nothing(colour):
     plain = scene(1).copy()
     plain.paste(colour, (0, 0, *plain.size))
     assert compare(look_at(thumbnail(plain)), look_at(thumbnail(plain))) == NOTHING
-    assert not list(found_by_hash(*[hash_of(look_at(thumbnail(plain)))[None]] * 2))
+    one = hash_of(look_at(thumbnail(plain)))[None]
+    assert not list(HashIndex(one).find(one))
 
 
 def test_a_part_shows_less_than_the_whole():
@@ -66,13 +67,13 @@ def test_hashes_are_comparable_in_all_turns(turn, is_mirrored):
     others = [scene(seed) for seed in (2, 3)] + [image.rotate(turn, expand=True)]
     stored = np.stack([hash_of(look_at(thumbnail(one))) for one in others])
     asked = hash_of(look_at(thumbnail(scene(1))))[None]
-    assert set(found_by_hash(asked, stored)) == {(0, 2)}
+    assert set(HashIndex(stored).find(asked)) == {(0, 2)}
 
 
 def test_no_hashes_are_found_among_none():
     nothing = np.empty((0, 64), np.int8)
     one = hash_of(look_at(thumbnail(scene(1))))[None]
-    assert list(found_by_hash(nothing, one)) == list(found_by_hash(one, nothing)) == []
+    assert list(HashIndex(nothing).find(one)) == list(HashIndex(one).find(nothing)) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", coded(scene(1))[:200]])
