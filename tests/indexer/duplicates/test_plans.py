@@ -1,12 +1,15 @@
 """Duplicates of a collection: compared by a job, planned, deleted, and taken back."""
 
 import io
+import json
+import re
 
 import pytest
 from PIL import Image
 
 from services.indexer.catalog.picture_pairs import PairTable
 from services.indexer.comparing import hashes
+from shared.cli.main import main
 from shared.clients import curation, duplicates, indexer
 from shared.contracts.duplicates import DeleteDuplicates, Keep, Likeness, PlanQuery
 from shared.contracts.indexer import ImagePatch
@@ -121,3 +124,22 @@ def test_a_picture_whose_file_is_gone_fails_alone(service, folder_of):
     assert (job.progress.failed, job.result["compared"]) == (1, 2)
     assert planned(service, budget=0.05).delete == 1
     assert PairTable(service.parts.database).count_lacking(hashes.VERSION) == 0
+
+
+def test_the_command_compares_plans_deletes_and_says_how_to_take_it_back(
+    service, monkeypatch, capsys
+):
+    monkeypatch.setenv("ISE_INDEXER_URL", service.url)
+    service.add(("whole.jpg", WHOLE), ("small.jpg", SMALL), ("other.jpg", OTHER))
+    assert main(["duplicates", "--budget", "0.05", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["delete"] == 1
+    assert main(["duplicates", "--budget", "0.05"]) == 0
+    told = capsys.readouterr()
+    assert "small.jpg" in told.out
+    assert "Delete 1, expect none wrong." in told.out + told.err
+    assert main(["duplicates", "--budget", "0.05", "--delete"]) == 0
+    told = capsys.readouterr()
+    assert "1 deleted, expect none wrong." in told.out
+    token = re.search(r"ise undo (\w+)", told.out + told.err)
+    assert main(["undo", token[1]]) == 0
+    assert main(["duplicates", "--delete"]) == 1
