@@ -8,6 +8,7 @@ from benchmarks import collection, gallery, harness, live, memory_bound, results
 from benchmarks.certainty import expected
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
+from benchmarks.duplicates import commands as duplicates
 from benchmarks.matching import commands as matching_commands
 
 
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching_commands.add_to(commands)
     gallery.add_to(commands)
     expected.add_to(commands)
+    duplicates.add_to(commands)
 
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
@@ -127,6 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "expected":
         name = f"expected-{args.network.replace('/', '-')}"
         print(f"  {results.write(args.results, name, expected.run(args))}")
+    elif args.command == "duplicates":
+        print(f"  {results.write(args.results, 'duplicates', duplicates.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 

@@ -7,7 +7,7 @@ from math import inf
 import anyio.to_thread
 from fastapi import FastAPI
 
-from services.indexer.api import curation, features, images, jobs, judgements, snapshots
+from services.indexer.api import curation, duplicates, features, images, jobs, judgements, snapshots
 from services.indexer.config import IndexerSettings
 from services.indexer.container import SPOOL_FOLDER, Container
 from services.indexer.embedding.registry import Embedders
@@ -73,6 +73,6 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
 
     app.state.on_stop.append(interrupt_jobs)
     app.state.metrics.registry.register(IndexerMetrics(started))
-    for routes in (curation, judgements, images, features, jobs, snapshots):
+    for routes in (curation, duplicates, judgements, images, features, jobs, snapshots):
         app.include_router(routes.router, responses=problems(NO_CATALOGUE))
     return app

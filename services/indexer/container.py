@@ -18,6 +18,7 @@ from services.indexer.catalog.trash import Trash
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.catalog.worker import Worker
 from services.indexer.config import IndexerSettings, OcrMode
+from services.indexer.curation.duplicates import DuplicatePlans
 from services.indexer.curation.editor import Editor
 from services.indexer.curation.housekeeping import Housekeeping
 from services.indexer.curation.trash_bin import TrashBin
@@ -46,6 +47,7 @@ from services.indexer.transfer.vector_intake import Vectors
 from services.indexer.workflows.build_job import BuildJob
 from services.indexer.workflows.build_pipeline import BuildPipeline
 from services.indexer.workflows.compaction import Compaction
+from services.indexer.workflows.duplicates_job import DuplicatesJob
 from services.indexer.workflows.engine_migration import EngineMigration
 from services.indexer.workflows.facts_job import FactsJob
 from services.indexer.workflows.import_job import ImportJob
@@ -135,6 +137,7 @@ class Container:
         self.editor = Editor(
             collection, self.index, self.trash, self.job_table, settings.trash_days
         )
+        self.duplicates = DuplicatePlans(collection, self.trash)
         self._housekeeping = Housekeeping(
             self.trash.purge_expired,
             self.editor.tidy,
@@ -184,6 +187,7 @@ class Container:
             JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
             JobKind.FACTS: FactsJob(collection, self.files).run,
             JobKind.UNDO: UndoJob(self.editor).run,
+            JobKind.DUPLICATES: DuplicatesJob(collection, self.index, self.files).run,
             JobKind.TEXT: TextJob(collection, self.files, _reader(settings)).run,
         }
         self.jobs = JobRunner(

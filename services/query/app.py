@@ -18,6 +18,7 @@ from services.query.api import (
     archive,
     browse,
     curation,
+    duplicates,
     explore,
     images,
     judgements,
@@ -171,6 +172,7 @@ def create_app(
     # First: the route of an image takes any path, as an id may have slashes in it.
     app.include_router(browse.router)
     app.include_router(curation.router)
+    app.include_router(duplicates.router)
     app.include_router(judgements.router)
     app.include_router(archive.router)
     app.include_router(explore.router)

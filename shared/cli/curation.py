@@ -1,4 +1,4 @@
-"""`ise show`, `ise duplicates`, `ise trash`, `ise undo`, `ise facts`."""
+"""`ise show`, `ise trash`, `ise undo`, `ise facts`."""
 
 from typing import Annotated, Any
 
@@ -7,9 +7,8 @@ import typer
 from shared.cli import tables
 from shared.cli.jobs import run_job
 from shared.cli.session import AsJson, session
-from shared.clients import curation, indexer, query
+from shared.clients import curation, indexer
 from shared.contracts.curation import TrashPage
-from shared.contracts.explore import DuplicateGroups
 from shared.contracts.jobs import Job
 from shared.contracts.query import MAX_LIMIT
 from shared.core.errors import InvalidInput, NotFound
@@ -31,26 +30,6 @@ def show(
         }
         told |= {"metadata": image.metadata} if image.metadata else {}
         opened.reply(image, tables.fields(told.items()))
-
-
-def duplicates(
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", min=0.5, max=1, help="Smallest cosine of duplicates."),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Groups to show.")] = 100,
-    as_json: AsJson = False,
-) -> None:
-    """List groups of pictures that show the same."""
-    with session(as_json) as opened:
-        page = opened.query.send(query.list_duplicates(threshold, min(MAX_LIMIT, limit)))
-        groups = list(page.groups)
-        while page.next and len(groups) < limit:
-            size = min(MAX_LIMIT, limit - len(groups))
-            page = opened.query.send(query.list_duplicates(threshold, size, page.next))
-            groups += page.groups
-        answer: DuplicateGroups = page.model_copy(update={"groups": groups[:limit]})
-        opened.reply(answer, tables.duplicates(answer) if groups else "No duplicates.")
 
 
 def trash(

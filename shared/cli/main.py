@@ -12,6 +12,7 @@ from shared.cli import (
     collection,
     curation,
     doctor,
+    duplicates,
     evaluate,
     images,
     import_from,
@@ -71,7 +72,7 @@ app.command("tag")(tag.tag)
 app.command("tags")(tags.tags)
 app.command("label")(labels.label)
 app.command("text")(text.text)
-app.command("duplicates")(curation.duplicates)
+app.command("duplicates")(duplicates.duplicates)
 app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)
 app.command("snapshots")(snapshots.snapshots)

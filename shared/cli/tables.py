@@ -12,6 +12,7 @@ from shared.cli.progress import figures, stage_of
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.browsing import Images
 from shared.contracts.curation import TrashPage
+from shared.contracts.duplicates import DuplicatePlan
 from shared.contracts.explore import DuplicateGroups
 from shared.contracts.indexer import IndexHealth, SnapshotInfo
 from shared.contracts.jobs import Failure, Job
@@ -138,6 +139,17 @@ def duplicates(found: DuplicateGroups) -> Table:
     for number, group in enumerate(found.groups, 1):
         for one in group:
             _row(table, [number, f"{one.score:.3f}", one.uri, one.id])
+    return table
+
+
+def plan(found: DuplicatePlan) -> Table:
+    """Groups of a plan: the kept picture, then those like it and what becomes of them."""
+    table = _table(["group", "", "probability", "uri", "id"], numbers=("group", "probability"))
+    for number, group in enumerate(found.groups, 1):
+        _row(table, [number, "keep", "", group.kept.uri, group.kept.id])
+        for one in group.others:
+            fate = f"{one.kind}, delete" if one.goes else f"{one.kind}, stays"
+            _row(table, [number, fate, f"{one.probability:.4f}", one.uri, one.id])
     return table
 
 

@@ -25,6 +25,7 @@ class JobKind(StrEnum):
     FACTS = "facts"
     UNDO = "undo"
     TEXT = "text"
+    DUPLICATES = "duplicates"
 
 
 class JobState(StrEnum):

@@ -165,6 +165,7 @@ OTHER_SNAPSHOT = Conflict(
     "The collection changed since the previous page. Request the first page "
     "again, without `cursor`."
 )
+OTHER_PLAN = Conflict("The collection changed since this plan was made. Request it again.")
 NO_SUGGESTIONS = Conflict(
     "A suggestion needs probabilities, and none are calibrated for cosine "
     "here. Calibration needs tags: tag images, then run `ise build`."

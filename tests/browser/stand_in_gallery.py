@@ -29,6 +29,8 @@ class Shelf:
     wrong: list[tuple[str, str, str]] = field(default_factory=list)
     """Tags that look wrong: the image, the tag, the better one."""
     missing: list[tuple[str, str]] = field(default_factory=list)
+    plan: list[list[str]] = field(default_factory=list)
+    """Groups of a plan of duplicates: the kept picture, then those that go."""
     trash_before_undo: dict[str, list[Any]] = field(default_factory=dict)
 
 
@@ -333,6 +335,46 @@ def install(app: FastAPI, stand_in: Any) -> None:
             for p, inside in sorted(found.items())
         ]
         return {"path": path, "folders": listed}
+
+    @app.get("/v1/duplicates/plan")
+    def plan() -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        there = {p.id for p in stand_in.pictures}
+        groups = [[i for i in group if i in there] for group in shelf.plan]
+        groups = [group for group in groups if len(group) > 1]
+        goes = sum(len(group) - 1 for group in groups)
+        return {
+            "plan": "p1",
+            "budget": 0.01,
+            "keep": "largest",
+            "delete": goes,
+            "at_most_wrong": 0,
+            "over_budget": 0,
+            "pictures": len(stand_in.pictures) if shelf.plan else 0,
+            "waiting": 0,
+            "groups": [
+                {
+                    "kept": {"id": kept},
+                    "others": [
+                        {"id": i, "kind": "same", "probability": 0.999, "goes": True}
+                        for i in others
+                    ],
+                }
+                for kept, *others in groups
+            ],
+            "total": len(groups),
+            "next": None,
+        }
+
+    @app.post("/v1/duplicates/delete")
+    async def delete_duplicates(request: Request) -> dict[str, Any]:
+        shelf.changes.append(await request.json())
+        gone = {i for group in shelf.plan for i in group[1:]}
+        shelf.undos["plan"] = list(stand_in.pictures)
+        shelf.trash_before_undo["plan"] = list(shelf.trash)
+        stand_in.pictures = [p for p in stand_in.pictures if p.id not in gone]
+        return {"deleted": len(gone), "merged": 0, "undo": "plan"}
 
     @app.get("/v1/duplicates")
     def duplicates() -> dict[str, Any]:

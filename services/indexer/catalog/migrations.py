@@ -103,12 +103,32 @@ def _keep_judgements(db: Connection) -> None:
     )
 
 
+def _keep_pairs(db: Connection) -> None:
+    """Add perceptual hashes and pairs of pictures that were compared."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    number = "BIGINT" if db.dialect.name == "postgresql" else "INTEGER"
+    image = "FOREIGN KEY ({}) REFERENCES images (ordinal) ON DELETE CASCADE"
+    _run(
+        db,
+        f"""CREATE TABLE picture_hashes (
+            ordinal {number} NOT NULL, version INTEGER NOT NULL,
+            hash VARCHAR(128){ordered} NOT NULL, compared INTEGER, PRIMARY KEY (ordinal),
+            {image.format("ordinal")})""",
+        f"""CREATE TABLE picture_pairs (
+            first {number} NOT NULL, second {number} NOT NULL, exact BOOLEAN NOT NULL,
+            numbers JSON NOT NULL, PRIMARY KEY (first, second), {image.format("first")},
+            {image.format("second")})""",
+        "CREATE INDEX picture_pairs_by_second ON picture_pairs (second)",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
     _keep_trash,
     _keep_texts,
     _keep_judgements,
+    _keep_pairs,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

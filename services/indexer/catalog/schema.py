@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 8
+VERSION = 9
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -171,6 +171,29 @@ judgements = Table(
     Column("right", Boolean, nullable=False),
     Column("judged_at", String(40), nullable=False, index=True),
     Column("draw", JSON(none_as_null=True)),
+)
+
+picture_hashes = Table(
+    "picture_hashes",
+    metadata,
+    # Perceptual hash in hexadecimal; empty: the picture can't be read. Null: not compared yet;
+    # else the number of pairs that were looked at for it.
+    Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("hash", String(128), nullable=False),
+    Column("compared", Integer),
+)
+
+picture_pairs = Table(
+    "picture_pairs",
+    metadata,
+    # Pairs that may show the same picture, with the evidence; `exact`: the pixels are the same.
+    Column("first", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("second", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("exact", Boolean, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    # Without this index, each deletion of an image would scan all rows.
+    Index("picture_pairs_by_second", "second"),
 )
 
 mounts = Table(

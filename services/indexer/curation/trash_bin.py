@@ -53,10 +53,13 @@ class TrashBin:
         """Return the check that features can be read."""
         return self._trash.has_features
 
-    def delete(self, ids: Sequence[str]) -> Changed:
-        """Delete images; they are out of every answer when this returns."""
+    def delete(self, ids: Sequence[str], undo: str | None = None) -> Changed:
+        """Delete images; they are out of every answer when this returns.
+
+        undo: the token that takes it back with something else, too.
+        """
         wanted = list(dict.fromkeys(ids))
-        undo = uuid.uuid4().hex if self.keeps else None
+        undo = (undo or uuid.uuid4().hex) if self.keeps else None
         gone: list[str] = []
         for some in _parts(wanted):
             with self._deletions.burying(keeps_files=self.keeps) as bury:

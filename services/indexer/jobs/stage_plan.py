@@ -20,6 +20,7 @@ CALIBRATING_JOINT = "calibrating the joint space"
 COUNTING = "learning to count matches"
 LABELLING = "computing labels"
 READING_TEXT = "reading text in pictures"
+LOOKING, COMPARING_PICTURES = "looking at pictures", "comparing pictures"
 PUBLISHING = "publishing"
 
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, COUNTING, LABELLING)
@@ -43,6 +44,8 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     CALIBRATING_JOINT: (0.3, 0.005),
     LABELLING: (0.1, 0.0001),
     READING_TEXT: (3.0, 0.5),
+    LOOKING: (0.5, 0.02),
+    COMPARING_PICTURES: (0.5, 0.02),
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.

@@ -69,6 +69,22 @@ export class BrowseApi {
     return this.api.call(`v1/duplicates?${given}`, { signal });
   }
 
+  /** Deletions of which at most the share `budget` is wrong, by pages: {delete, at_most_wrong, groups, next ...}. */
+  duplicatesPlan(budget, cursor, signal) {
+    const given = new URLSearchParams({ budget, limit: 24 });
+    if (cursor) given.set("cursor", cursor);
+    return this.api.call(`v1/duplicates/plan?${given}`, { signal });
+  }
+
+  deleteDuplicates({ plan, budget, keep }) {
+    return this.#send("POST", "v1/duplicates/delete", { plan, budget, keep });
+  }
+
+  /** The job that compares pictures which were not compared yet. */
+  compareDuplicates() {
+    return this.#send("POST", "v1/duplicates/compare");
+  }
+
   /** A page of the trash: {images, total, days, next}. */
   async trash(cursor, { limit = 500, signal } = {}) {
     const given = new URLSearchParams({ limit });

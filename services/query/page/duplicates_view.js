@@ -5,6 +5,7 @@ import { failedState, statement, waitingState } from "./browse_states.js";
 import { cover } from "./cover.js";
 import { bytes } from "./collection_words.js";
 import { el, fill } from "./dom.js";
+import { DuplicatesPlan } from "./duplicates_plan.js";
 import { DUPLICATES } from "./messages.js";
 import { look } from "./query.js";
 import { nameOf, percent } from "./words.js";
@@ -22,6 +23,7 @@ export class DuplicatesView {
     this.api = api;
     this.thumbnails = thumbnails;
     this.bulk = bulk;
+    this.plan = new DuplicatesPlan({ api, browse, bulk }, () => this.refresh());
   }
 
   show(search) {
@@ -70,8 +72,8 @@ export class DuplicatesView {
     try {
       let next = cursor;
       do {
-        const page = await this.browse.duplicates(next, signal);
-        if (!this.#list.isConnected) fill(this.board, el("p", { class: "view-words" }, DUPLICATES.words), this.#list, this.#foot);
+        const page = await this.#page(next, signal);
+        if (!this.#list.isConnected) fill(this.board, el("p", { class: "view-words" }, DUPLICATES.words), this.plan.element, this.#list, this.#foot);
         for (const alike of page.groups) {
           const group = await this.#known(alike, signal);
           if (group.length < 2) continue;
@@ -89,26 +91,38 @@ export class DuplicatesView {
     }
   }
 
+  /** Groups that were compared, by the plan; else those whose features are alike. */
+  async #page(cursor, signal) {
+    if (cursor === null || this.byPlan) {
+      const page = await this.plan.page(cursor, signal);
+      this.byPlan = page !== null;
+      if (page) return page;
+    }
+    return this.browse.duplicates(cursor, signal);
+  }
+
   #told() {
-    if (!this.#groups.length && !this.next) return fill(this.board, statement(DUPLICATES.empty));
+    if (!this.#groups.length && !this.next) return fill(this.board, this.plan.element, statement(DUPLICATES.empty));
     fill(this.#foot, this.next && el("button", { type: "button", class: "quiet", click: () => this.#load(this.next, 0) }, DUPLICATES.more));
   }
 
   /** The images of a group, the largest first; one that is gone by now is left out. */
   async #known(alike, signal) {
     const images = await Promise.all(
-      alike.map(async ({ id, score }) => {
+      alike.map(async ({ id, score, kind, goes }, at) => {
         try {
           const image = this.#images.get(id) ?? (await this.api.image(id, signal));
           this.#images.set(id, image);
-          return Object.assign(image, { alike: score });
+          return Object.assign(image, { alike: score, kind, goes, isKept: at === 0 });
         } catch (error) {
           if (error.name === "AbortError") throw error;
           return null;
         }
       }),
     );
-    return images.filter(Boolean).sort((a, b) => weight(b) - weight(a));
+    const there = images.filter(Boolean);
+    // A plan says itself which picture stays.
+    return this.byPlan ? there : there.sort((a, b) => weight(b) - weight(a));
   }
 
   #group(group) {
@@ -135,9 +149,10 @@ export class DuplicatesView {
     return el(
       "li",
       {},
-      el("a", { class: "cover", href: hrefOf(look("duplicates"), image.id), "data-open": image.id, "aria-label": nameOf(image) }, img, at === 0 && el("span", { class: "best" }, DUPLICATES.best)),
+      el("a", { class: "cover", href: hrefOf(look("duplicates"), image.id), "data-open": image.id, "aria-label": nameOf(image) }, img, at === 0 && el("span", { class: "best" }, this.byPlan ? DUPLICATES.kept : DUPLICATES.best)),
       el("p", { class: "name", title: image.uri }, nameOf(image)),
       el("p", { class: "soft" }, facts || DUPLICATES.alike(percent(image.alike))),
+      image.kind && el("p", { class: `kind ${image.kind}` }, DUPLICATES.kinds[image.kind], image.goes ? ` · ${DUPLICATES.goes}` : ""),
       el("button", { type: "button", class: "quiet small", click: () => this.#keep(group, image) }, DUPLICATES.keepBest),
     );
   }

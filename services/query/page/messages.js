@@ -203,6 +203,17 @@ export const DUPLICATES = {
   best: "Largest",
   alike: (share) => `${share} alike`,
   looked: (done, all) => `${number(done)} of ${number(all)} parts compared`,
+  plan: "What can be deleted",
+  expect: (value, wrong) => `Delete ${number(value)}, expect ${wrong ? `at most ${number(wrong)} wrong` : "none wrong"}.`,
+  unsure: (value) => `${PICTURES(value)} may be duplicates, but none surely enough to delete at once.`,
+  none: "There is nothing to delete.",
+  remove: (value) => `Delete ${number(value)}`,
+  removed: (value) => `${PICTURES(value)} moved to the trash.`,
+  compare: (value) => `Compare ${PICTURES(value)}`,
+  comparing: (done, all) => `Comparing: ${number(done)} of ${number(all)}`,
+  kept: "Stays",
+  goes: "goes",
+  kinds: { exact: "Same pixels", same: "Same picture", scene: "Same scene" },
 };
 
 export const MAP = {

@@ -96,6 +96,7 @@ export const JOBS = {
     facts: "Reading dates and cameras",
     undo: "Taking back",
     text: "Reading text in pictures",
+    duplicates: "Comparing pictures",
     label: "Naming what pictures show",
     "accept-labels": "Taking labels as tags",
   },

@@ -208,6 +208,19 @@ def test_duplicates_are_decided_on(visit, dated):
     expect(page.get_by_role("heading", name="No duplicates")).to_be_visible()
 
 
+def test_duplicates_are_deleted_by_a_plan_and_come_back(visit, dated):
+    dated.shelf.plan = [["p00", "p01", "p02"], ["p05", "p06"]]
+    page = visit.open(f"{dated.url}?view=duplicates")
+    expect(page.get_by_text("Delete 3, expect none wrong.")).to_be_visible()
+    expect(page.get_by_text("Same picture")).to_have_count(3)
+    page.get_by_role("button", name="Delete 3").click()
+    expect(page.locator("#undo")).to_contain_text("3 pictures moved to the trash.")
+    expect(page.locator(".group")).to_have_count(0)
+    page.locator("#undo").get_by_role("button", name="Undo").click()
+    expect(page.locator(".group")).to_have_count(2)
+    assert dated.shelf.changes == [{"plan": "p1", "budget": 0.01, "keep": "largest"}]
+
+
 def test_a_long_press_chooses_on_a_touch_screen(browser, dated):
     context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
     page = context.new_page()

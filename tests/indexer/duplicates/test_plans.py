@@ -1,0 +1,145 @@
+"""Duplicates of a collection: compared by a job, planned, deleted, and taken back."""
+
+import io
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from services.indexer.catalog.picture_pairs import PairTable
+from services.indexer.comparing import hashes
+from shared.cli.main import main
+from shared.clients import curation, duplicates, indexer
+from shared.contracts.duplicates import DeleteDuplicates, Keep, Likeness, PlanQuery
+from shared.contracts.indexer import ImagePatch
+from shared.core.errors import Conflict, InvalidInput
+from tests.indexer.duplicates.drawing import coded, scene
+
+WHOLE = coded(scene(1), quality=95)
+SMALL = coded(scene(1).resize((160, 120)), quality=60)
+TURNED = coded(scene(1).rotate(90, expand=True).resize((180, 240)), quality=80)
+LOSSLESS = coded(Image.open(io.BytesIO(WHOLE)), "PNG")
+OTHER = coded(scene(2))
+
+
+def planned(service, **options):
+    return service.send(duplicates.plan(PlanQuery(**options)))
+
+
+def compared(service):
+    return service.succeeded(service.send(duplicates.compare()))
+
+
+def deletion(plan, **options):
+    request = DeleteDuplicates(plan=plan.plan, budget=plan.budget, keep=plan.keep, **options)
+    return duplicates.delete(request)
+
+
+@pytest.fixture
+def copies(service):
+    """Ids of a picture, its copies, and another picture; compared."""
+    files = {"whole.jpg": WHOLE, "small.jpg": SMALL, "turned.jpg": TURNED, "other.jpg": OTHER}
+    ids = dict(zip(files, (item.id for item in service.add(*files.items())), strict=True))
+    compared(service)
+    return ids
+
+
+def test_copies_are_found_told_and_deleted_and_all_is_taken_back(service, copies):
+    service.send(
+        indexer.patch_image(copies["small.jpg"], ImagePatch(tags=["cat"], metadata={"by": "me"}))
+    )
+    plan = planned(service, budget=0.05)
+    assert (plan.pictures, plan.waiting, plan.over_budget) == (4, 0, 0)
+    assert plan.delete == 2
+    assert plan.sentence == "Delete 2, expect none wrong."
+    (group,) = plan.groups
+    assert group.kept.id == copies["whole.jpg"]
+    assert {one.id for one in group.others} == {copies["small.jpg"], copies["turned.jpg"]}
+    assert {one.kind for one in group.others} == {Likeness.SAME}
+
+    done = service.send(deletion(plan))
+    assert (done.deleted, done.merged) == (2, 1)
+    kept = service.send(indexer.get_image(copies["whole.jpg"]))
+    assert (kept.tags, kept.metadata) == (["cat"], {"by": "me"})
+    assert service.send(curation.list_trash()).total == 2
+    assert planned(service, budget=0.05).delete == 0
+
+    service.send(curation.undo_change(done.undo))
+    kept = service.send(indexer.get_image(copies["whole.jpg"]))
+    assert (kept.tags, kept.metadata) == ([], {})
+    assert service.send(curation.list_trash()).total == 0
+    # What came back has to be compared anew.
+    assert planned(service).waiting == 2
+    compared(service)
+    assert planned(service, budget=0.05).delete == 2
+
+
+def test_the_same_pixels_are_exact(service):
+    service.add(("a.jpg", WHOLE), ("b.png", LOSSLESS))
+    compared(service)
+    plan = planned(service)
+    assert (plan.delete, plan.exact, plan.at_most_wrong) == (1, 1, 0)
+    assert plan.groups[0].others[0].kind == Likeness.EXACT
+
+
+def test_the_one_with_facts_stays_where_that_is_wanted(service, copies):
+    service.send(indexer.patch_image(copies["small.jpg"], ImagePatch(tags=["cat"])))
+    plan = planned(service, budget=0.05, keep=Keep.FACTS)
+    assert plan.groups[0].kept.id == copies["small.jpg"]
+
+
+def test_a_plan_that_is_no_longer_true_is_refused(service, copies):
+    plan = planned(service, budget=0.05)
+    page = planned(service, budget=0.05, limit=1)
+    service.send(indexer.delete_image(copies["turned.jpg"]))
+    with pytest.raises(Conflict, match="changed"):
+        service.send(deletion(plan))
+    with pytest.raises(Conflict, match="changed"):
+        planned(service, budget=0.05, cursor=f"{page.plan}-1")
+    with pytest.raises(InvalidInput, match="cursor"):
+        planned(service, cursor="nonsense")
+
+
+def test_pictures_that_are_left_out_stay(service, copies):
+    plan = planned(service, budget=0.05)
+    done = service.send(deletion(plan, but=[copies["turned.jpg"]]))
+    assert done.deleted == 1
+    service.send(indexer.get_image(copies["turned.jpg"]))
+
+
+def test_only_new_pictures_are_compared_again(service, copies):
+    assert compared(service).result == {"looked_at": 0, "compared": 0, "pairs": 0, "failed": 0}
+    service.add(("late.jpg", coded(scene(1).resize((200, 150)))))
+    assert planned(service).waiting == 1
+    assert compared(service).result["compared"] == 1
+    assert planned(service, budget=0.05).delete == 3
+
+
+def test_a_picture_whose_file_is_gone_fails_alone(service, folder_of):
+    folder = folder_of({"whole.jpg": WHOLE, "small.jpg": SMALL, "gone.jpg": OTHER})
+    service.ingest(folder)
+    (folder / "gone.jpg").unlink()
+    job = compared(service)
+    assert (job.progress.failed, job.result["compared"]) == (1, 2)
+    assert planned(service, budget=0.05).delete == 1
+    assert PairTable(service.parts.database).count_lacking(hashes.VERSION) == 0
+
+
+def test_the_command_compares_plans_deletes_and_says_how_to_take_it_back(
+    service, monkeypatch, capsys
+):
+    monkeypatch.setenv("ISE_INDEXER_URL", service.url)
+    service.add(("whole.jpg", WHOLE), ("small.jpg", SMALL), ("other.jpg", OTHER))
+    assert main(["duplicates", "--budget", "0.05", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["delete"] == 1
+    assert main(["duplicates", "--budget", "0.05"]) == 0
+    told = capsys.readouterr()
+    assert "small.jpg" in told.out
+    assert "Delete 1, expect none wrong." in told.out + told.err
+    assert main(["duplicates", "--budget", "0.05", "--delete"]) == 0
+    told = capsys.readouterr()
+    assert "1 deleted, expect none wrong." in told.out
+    token = re.search(r"ise undo (\w+)", told.out + told.err)
+    assert main(["undo", token[1]]) == 0
+    assert main(["duplicates", "--delete"]) == 1
