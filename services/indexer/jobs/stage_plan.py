@@ -20,6 +20,7 @@ CALIBRATING_JOINT = "calibrating the joint space"
 COUNTING = "learning to count matches"
 LABELLING = "computing labels"
 READING_TEXT = "reading text in pictures"
+SHADOW_RUN = "comparing both models"
 PUBLISHING = "publishing"
 
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, COUNTING, LABELLING)
@@ -43,10 +44,17 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     CALIBRATING_JOINT: (0.3, 0.005),
     LABELLING: (0.1, 0.0001),
     READING_TEXT: (3.0, 0.5),
+    SHADOW_RUN: (4.0, 0.002),
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.
-_MOST_PICTURES = {CALIBRATING: 1000, COUNTING: 600, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
+_MOST_PICTURES = {
+    CALIBRATING: 1000,
+    COUNTING: 600,
+    CALIBRATING_JOINT: 1000,
+    TRAINING: 100_000,
+    SHADOW_RUN: 2000,
+}
 # Shorter measured durations are ignored, and factors are clipped to these bounds.
 _LEAST_S = 0.2
 _LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0

@@ -55,6 +55,14 @@ class Reembedding:
             self._dropouts.refuse(dropped)
         return GivenUp(self.ids(pair) & missing, len(dropped))
 
+    def embed_some(self, pair: ModelPair, ids: set[str], job: JobContext) -> int:
+        """Embeds those of some images that lack features; return how many files were tried."""
+        files, gone = self._found(self.ids(pair) & ids)
+        there = [file for file in files if not _is_gone(file)] if gone else files
+        if there:
+            self._take_in(there, pair, job)
+        return len(there)
+
     def embed_late(self, pair: ModelPair, job: JobContext, given_up: set[str]) -> set[str]:
         """Embeds those that came meanwhile, but not again what could not be embedded before.
 
