@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
-from benchmarks.certainty import expected
+from benchmarks.certainty import expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 from benchmarks.matching import commands as matching_commands
@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching_commands.add_to(commands)
     gallery.add_to(commands)
     expected.add_to(commands)
+    receipts.add_to(commands)
 
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
@@ -120,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "expected":
         name = f"expected-{args.network.replace('/', '-')}"
         print(f"  {results.write(args.results, name, expected.run(args))}")
+    elif args.command == "receipt":
+        print(f"  {results.write(args.results, 'receipt', receipts.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 

@@ -133,9 +133,7 @@ def reembed(
         )
 
 
-def _compare(
-    opened: Session, profile: Profile, settings: BuildSettings, models: Models
-) -> None:
+def _compare(opened: Session, profile: Profile, settings: BuildSettings, models: Models) -> None:
     """Say what the change is expected to bring, found with a sample."""
     opened.say(f"Comparing both models with a sample; {models.visual.architecture} embeds it now.")
     request = ReembedRequest(profile=profile.value, build=settings, dry_run=True)

@@ -23,7 +23,7 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class ExpectedChange(Wire):
-    """Expected change of P@10, the share of right hits among the first ten of a search by picture."""
+    """Expected change of P@10, the share of right hits among the first ten."""
 
     change: float = Field(description="Expected difference, new model less former model.")
     low: float = Field(description="Lower end of its 95 % interval.")

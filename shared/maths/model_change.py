@@ -2,9 +2,9 @@
 
 Hits are sparser in a sample than in the collection, so its first ten are no first ten. Each hit
 therefore stands for as many pictures as it was drawn from: hits that match for the query's matches,
-the others for all others. The first ten pictures by these weights are about as near as the first ten
-of the collection (ratio estimation; Saerndal, Swensson & Wretman 1992). Both models are judged on
-the same sample, so that what a sample gets wrong alike cancels out.
+the others for all others. The first ten pictures by these weights are about as near as the first
+ten of the collection (ratio estimation; Saerndal, Swensson & Wretman 1992). Both models are judged
+on the same sample, so that what a sample gets wrong alike cancels out.
 """
 
 import math

@@ -15,9 +15,7 @@ from shared.core.errors import Conflict
 class ReembedJob:
     """Runs a re-embedding, from its request to its result."""
 
-    def __init__(
-        self, collection: Collection, pipeline: BuildPipeline, shadow: ShadowRun
-    ) -> None:
+    def __init__(self, collection: Collection, pipeline: BuildPipeline, shadow: ShadowRun) -> None:
         self._external = collection.external
         self._embedding = collection.embedding
         self._pipeline = pipeline

@@ -1,4 +1,4 @@
-"""Shadow run: what another model would change, found with a sample before all pictures are embedded.
+"""Shadow run: what another model would change, found with a sample before all are embedded.
 
 What is embedded for the sample is kept and not embedded again by the change itself.
 """
@@ -128,9 +128,7 @@ class ShadowRun:
         came = MeasuredChange(before=former, after=new, change=new - former, searches=len(after))
         return before.receipt.model_copy(update={"came": came})
 
-    def _embed(
-        self, pair: ModelPair, wanted: NDArray[np.int64], job: JobContext
-    ) -> float | None:
+    def _embed(self, pair: ModelPair, wanted: NDArray[np.int64], job: JobContext) -> float | None:
         """Embed those that lack features; return pictures per second, None if there were few."""
         ids = self._images.ids(wanted.tolist())
         began = time.monotonic()
