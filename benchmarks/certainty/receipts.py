@@ -57,17 +57,22 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             name, labels, models = sources[seed % len(sources)]
             trials.append({"photos": name, **_trial(labels, models, seed)})
             print(f"  {json.dumps(trials[-1])}", flush=True)
+    found = figures(trials)
+    print(json.dumps({name: value for name, value in found.items() if name != "trials"}, indent=1))
+    return found
+
+
+def figures(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return how often what came lay inside, and how far off what was expected was."""
     inside = [one["low"] <= one["came"] <= one["high"] for one in trials]
     off = np.array([one["expected"] - one["came"] for one in trials])
-    found: dict[str, Any] = {
-        "trials": trials,
+    return {
+        "trials": list(trials),
         "inside": float(np.mean(inside)),
         "half_width": float(np.median([(one["high"] - one["low"]) / 2 for one in trials])),
         "error": float(np.sqrt((off**2).mean())),
         "bias": float(off.mean()),
     }
-    print(json.dumps({name: value for name, value in found.items() if name != "trials"}, indent=1))
-    return found
 
 
 def _source(

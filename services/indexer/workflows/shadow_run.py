@@ -84,7 +84,7 @@ class ShadowRun:
         extra = _others(where.ordinals, drawn.ordinals, judged.ordinals)
         wanted = np.union1d(np.union1d(drawn.ordinals, judged.ordinals), extra)
         rate = self._embed(pair, wanted, job)
-        job.stage(SHADOW_RUN)
+        job.check_cancelled()
         with self._images.view() as view:
             embedded = view.features(pair.visual)
         both = np.intersect1d(wanted, embedded.ordinals)
