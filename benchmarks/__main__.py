@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
-from benchmarks.certainty import expected
+from benchmarks.certainty import expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 from benchmarks.duplicates import commands as duplicates
@@ -86,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     gallery.add_to(commands)
     expected.add_to(commands)
     duplicates.add_to(commands)
+    receipts.add_to(commands)
 
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
@@ -131,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {results.write(args.results, name, expected.run(args))}")
     elif args.command == "duplicates":
         print(f"  {results.write(args.results, 'duplicates', duplicates.run(args))}")
+    elif args.command == "receipt":
+        print(f"  {results.write(args.results, 'receipt', receipts.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.report_certainty import certainty
 from benchmarks.report_embedding import agreement, embedding, ingest, starts
 from benchmarks.report_http import over_http
 from benchmarks.report_load import under_load
@@ -71,6 +72,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
     parts = [_HEAD]
     for kind, section in kinds.items():
         parts += [section(found) for name, found in summary.items() if name.startswith(kind)]
+    parts += certainty(summary, docs)
     path = docs / "BENCHMARKS.md"
     path.write_text("\n".join(parts))
     return path

@@ -55,7 +55,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             audits.append(audit_precision(vectors, labels[rows], seed))
         found["pictures"] = by_picture.figures()
         found["tags"] = {name: float(np.mean([one[name] for one in by_tag])) for name in by_tag[0]}
-        found["audit"] = {"precision_at_50": float(np.mean(audits))}
+        found["audit"] = {
+            f"precision_at_{first}": float(np.mean([one[first] for one in audits]))
+            for first in audits[0]
+        }
         found["judgements"] = {
             name: float(np.mean([one[name] for one in surveys])) for name in surveys[0]
         }

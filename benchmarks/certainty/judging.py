@@ -10,6 +10,7 @@ from shared.maths.count_fitting import Search, area_under_curve, fit
 from shared.maths.counting import Counter
 
 PROMISES = (0.8, 0.9, 0.95)
+_ROC_POINTS = 60
 
 
 class Judgement:
@@ -76,6 +77,7 @@ class Judgement:
             "absent_found": float(np.mean(self._found_absent)),
             "promises": {str(one): _promised(lists) for one, lists in self._lists.items()},
         }
+        found["roc"] = _roc(np.array(self._presence), np.array(self._absence))
         if not self._counts:
             return found
         counts: NDArray[np.float64] = np.array(self._counts)
@@ -88,6 +90,12 @@ class Judgement:
             "half_width_of_the_surest_quarter": float(np.quantile(half, 0.25)),
             "median_error": float(np.median(np.abs(middle - truth) / truth)),
         }
+
+
+def _roc(present: NDArray[np.float64], absent: NDArray[np.float64]) -> list[list[float]]:
+    """Points of the curve: the share of absent classes called absent, by that of present ones."""
+    bounds = np.quantile(present, np.linspace(0, 1, _ROC_POINTS))
+    return [[float((present < one).mean()), float((absent < one).mean())] for one in bounds]
 
 
 def _promised(lists: Sequence[tuple[bool, int] | None]) -> dict[str, float]:

@@ -47,15 +47,16 @@ def tag_counts(vectors: Floats, labels: Labels, seed: int) -> dict[str, float]:
     }
 
 
-_AUDITED, _FIRST = 0.05, 50
+_AUDITED, _FIRSTS = 0.05, (10, 20, 30, 40, 50, 75, 100)
 
 
-def audit_precision(vectors: Floats, labels: Labels, seed: int) -> float:
+def audit_precision(vectors: Floats, labels: Labels, seed: int) -> dict[int, float]:
     """The share of truly wrong tags among the first of an audit, with 5 % of tags made wrong."""
     rng = np.random.default_rng(seed)
     wrong = rng.random(len(labels)) < _AUDITED
     given = np.where(wrong, rng.permutation(labels), labels)
     kinds, counts = np.unique(given, return_counts=True)
     carried = given[:, None] == kinds[counts >= 4][None]
-    found = wrong_tags(unit(vectors), carried, _FIRST)
-    return float(np.mean([given[one.row] != labels[one.row] for one in found]))
+    found = wrong_tags(unit(vectors), carried, max(_FIRSTS))
+    are_wrong = [given[one.row] != labels[one.row] for one in found]
+    return {first: float(np.mean(are_wrong[:first])) for first in _FIRSTS}

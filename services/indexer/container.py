@@ -59,6 +59,7 @@ from services.indexer.workflows.learning import Learning
 from services.indexer.workflows.matching_training import MatchingTraining
 from services.indexer.workflows.reembed_job import ReembedJob
 from services.indexer.workflows.reembedding import Reembedding
+from services.indexer.workflows.shadow_run import ShadowRun
 from services.indexer.workflows.sync_job import SyncJob
 from services.indexer.workflows.text_job import ReadingUpkeep, TextJob
 from services.indexer.workflows.train_job import TrainJob
@@ -163,6 +164,7 @@ class Container:
         missing = Reembedding(self.images, self.files, dropouts, self._intake.take)
         builder = IndexBuilder(collection, features, self.index)
         pipeline = BuildPipeline(collection, builder, self._matching, missing)
+        shadow = ShadowRun(collection, features, self.index.spaces, self.judgements, missing)
         self.learning = Learning(
             self.current,
             self.images,
@@ -179,7 +181,7 @@ class Container:
             JobKind.BUILD: BuildJob(collection, pipeline).run,
             JobKind.TRAIN: TrainJob(collection, pipeline).run,
             JobKind.IMPORT: ImportJob(collection, self.vectors, self.ingest_roots, pipeline).run,
-            JobKind.REEMBED: ReembedJob(collection, pipeline).run,
+            JobKind.REEMBED: ReembedJob(collection, pipeline, shadow).run,
             JobKind.LEARN: LearnJob(collection, pipeline, self.learning).run,
             JobKind.COMPACT: compaction.run,
             JobKind.MIGRATE: self.migration.run,

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from shared.cli import tables
+from shared.cli.judge_screen import ask_screen
 from shared.cli.session import AsJson, Session, session
 from shared.cli.thumbnails import strips, way_of
 from shared.clients import judgements, query
 from shared.contracts.judgements import (
+    SCREEN,
     Draw,
     JudgedSearch,
     JudgementRequest,
@@ -30,7 +32,11 @@ def judge(
     term: Annotated[
         str | None, typer.Option("--term", help="Judge the hits of this term, and order them anew.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Questions to ask.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Questions to ask.")] = 72,
+    one_by_one: Annotated[
+        bool,
+        typer.Option("--one-by-one", help="Ask of each hit alone, instead of a screen at once."),
+    ] = False,
     export: Annotated[
         bool, typer.Option("--export", help="Print all judgements as JSON; ask nothing.")
     ] = False,
@@ -39,23 +45,30 @@ def judge(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask whether hits are right: y, n, s to skip, q to end. Judgements are kept, never as tags.
+    """Ask whether hits are right. Judgements are kept, never as tags.
 
-    Without `--term`, hits are drawn so that few answers tell the precision of searches by picture.
+    Without `--term`, hits are drawn so that few answers tell the precision of searches by picture,
+    and asked of by screens: name those that are not as they are taken. One by one: y, n, s to
+    skip, q to end.
     """
     with session(as_json or export) as opened:
         if export:
             opened.reply(_every(opened))
             return
         if not report:
-            _ask_term(opened, term, limit) if term is not None else _ask(opened, limit)
+            _ask_term(opened, term, limit) if term is not None else _ask(opened, limit, one_by_one)
         if term is None or report:
             measured = opened.query.send(judgements.measured_precision())
             opened.reply(measured, tables.plain(_told(measured)))
 
 
-def _ask(opened: Session, limit: int) -> None:
+def _ask(opened: Session, limit: int, one_by_one: bool) -> None:
     asked = opened.query.send(judgements.questions(min(limit, 100)))
+    if not one_by_one:
+        for start in range(0, len(asked.questions), SCREEN):
+            if not ask_screen(opened, asked.questions[start : start + SCREEN]):
+                return
+        return
     for question in asked.questions:
         opened.say(f"Searched by {question.search.id}, found {question.id}.")
         if not _one(opened, question.search, question.id, question.draw):

@@ -12,6 +12,7 @@ import typer
 from shared.cli.collection import Clusters, cluster_count, tell_untrained
 from shared.cli.jobs import run_job
 from shared.cli.progress import duration
+from shared.cli.receipt import change_words, read_receipt
 from shared.cli.session import AsJson, Session, session
 from shared.clients import embedder, indexer, query
 from shared.contracts.embedder import PROFILE_HEADER, ImageSpace, Models
@@ -82,9 +83,20 @@ def reembed(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="With --profile: start without asking.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Embed a sample of 500 pictures alone, and tell what the model would change and "
+            "what that takes.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Switch to another model; the current index serves until the new one is ready."""
+    """Switch to another model; the current index serves until the new one is ready.
+
+    Both models are compared with a sample first; `ise jobs ID` shows what was expected and came.
+    """
     with session(as_json) as opened:
         if profile is not None and embedder_url is not None:
             raise InvalidInput("Give either --profile or --embedder, not both.")
@@ -92,8 +104,14 @@ def reembed(
             clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
         )
         if profile is None:
-            request = ReembedRequest(embedder=embedder_url, build=settings)
-            tell_untrained(opened, run_job(opened, indexer.reembed_index(request), embeds=True))
+            request = ReembedRequest(embedder=embedder_url, build=settings, dry_run=dry_run)
+            job = run_job(opened, indexer.reembed_index(request), embeds=True)
+            if not dry_run:
+                tell_untrained(opened, job)
+            return
+        if dry_run:
+            request = ReembedRequest(profile=profile.value, build=settings, dry_run=True)
+            run_job(opened, indexer.reembed_index(request), embeds=True)
             return
         if not yes and (as_json or not sys.stdin.isatty()):
             raise InvalidInput("Re-embedding takes long, so it asks first; add --yes to start it.")
@@ -102,6 +120,8 @@ def reembed(
         models = _models(opened, profile)
         if models.visual.fingerprint == before.model:
             raise InvalidInput(f"The collection already has the model of {profile}.")
+        if not yes:
+            _compare(opened, profile, settings, models)
         _announce(opened, profile, before.images, models, yes)
         request = ReembedRequest(profile=profile.value, build=settings)
         job = run_job(opened, indexer.reembed_index(request))
@@ -111,6 +131,15 @@ def reembed(
             f"--activate {before.snapshot}`. An ISE_PROFILE or ISE_BACKBONE that is set should "
             "be removed before the next start."
         )
+
+
+def _compare(opened: Session, profile: Profile, settings: BuildSettings, models: Models) -> None:
+    """Say what the change is expected to bring, found with a sample."""
+    opened.say(f"Comparing both models with a sample; {models.visual.architecture} embeds it now.")
+    request = ReembedRequest(profile=profile.value, build=settings, dry_run=True)
+    job = run_job(opened, indexer.reembed_index(request), shown=lambda _: "")
+    if (receipt := read_receipt(job.result)) is not None:
+        opened.say(change_words(receipt))
 
 
 def _models(opened: Session, profile: Profile) -> Models:

@@ -68,6 +68,11 @@ class ReembedRequest(Request):
         "differs from the index's.",
     )
     build: BuildSettings = Field(BuildSettings(), description="Settings of the new index.")
+    dry_run: bool = Field(
+        False,
+        description="Embed a sample of 500 pictures alone, and tell in the job's result, as "
+        "`receipt`, what the new model would change and what that takes.",
+    )
 
     @model_validator(mode="after")
     def _one_model(self) -> "ReembedRequest":

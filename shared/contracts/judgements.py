@@ -10,6 +10,9 @@ MAX_JUDGEMENTS = 1000
 MAX_SEARCH = 200
 """Most characters of a search that hits are judged for."""
 
+SCREEN = 24
+"""Hits that are asked of together, each taken as what is likelier."""
+
 _EXAMPLE: dict[str, Any] = {
     "search": {"term": "castle"},
     "id": "d0ed203b490efa13b89928e082c3728f",

@@ -28,7 +28,7 @@ _KNOTS = 6
 _LOW, _HIGH = 0.05, 0.95
 _SMALLEST_ERROR = 0.05
 _FALSE_ABSENT, _ABSENT_FOUND = 0.05, 0.99
-_GROUPS = (0.5, 0.15, 0.0)
+_GROUPS = (0.15, 0.0)
 """Shares of searches with less presence than each group, from the clearest to the others."""
 _MASSES = np.concatenate([[0.0], np.geomspace(0.01, 60, 160), [1e9]])
 # Far hits that match are few: of the others so many are enough.

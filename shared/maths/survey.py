@@ -1,9 +1,9 @@
 """Precision of first hits, measured by few judgements.
 
-Hits are drawn with chances in proportion to how unsure their probability is, and each judgement
-corrects the probabilities' mean by as many hits as it stands for (difference estimator with
-probability-proportional sampling: Hansen & Hurwitz 1943; Saerndal, Swensson & Wretman 1992). It is
-right on average however bad the probabilities are; good ones save judgements.
+Hits are drawn with chances by how unsure their probability is and what asking costs, and each
+judgement corrects the probabilities' mean by as many hits as it stands for (difference estimator
+with probability-proportional sampling: Hansen & Hurwitz 1943; Saerndal, Swensson & Wretman 1992).
+It is right on average however bad the probabilities are; good ones save judgements.
 """
 
 import math
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.contracts.judgements import SCREEN
+
 Floats = NDArray[np.float64]
 
 LEAST = 20
 """Judgements that an estimate needs."""
 _NINE_IN_TEN = 1.645
-_LEAST_SHARE = 0.1
+_LEAST_CHANCE = 0.1
+"""Probabilities are not believed beyond it, nor beyond one less it."""
 _GOLDEN = 0.6180339887498949
 
 
@@ -35,8 +38,13 @@ class Survey:
 
     def __init__(self, predicted: Floats) -> None:
         self.predicted = predicted
-        doubt = np.maximum(np.sqrt(predicted * (1 - predicted)), _LEAST_SHARE).ravel()
-        self._shares = doubt / doubt.sum()
+        bounded = np.clip(predicted, _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+        # What an answer tells, by what it costs: a hit is taken as what is likelier, and named if
+        # it is not so; going to the next screen is shared by its hits. The best shares are as the
+        # deviation over the root of the cost (Neyman 1934, with costs).
+        cost = np.minimum(bounded, 1 - bounded) + 1 / SCREEN
+        worth = np.sqrt(bounded * (1 - bounded) / cost).ravel()
+        self._shares = worth / worth.sum()
 
     def draw(self, count: int, start: float) -> NDArray[np.int64]:
         """Places of hits to judge, (count,), in the flattened survey; one may come twice.

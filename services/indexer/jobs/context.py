@@ -55,6 +55,10 @@ class JobContext:
         """Return a context for work that is no job: nobody reads its progress or cancels it."""
         return cls(lambda *_: None, lambda *_: None, threading.Event())
 
+    def aside(self) -> "JobContext":
+        """Return a context for work of this job whose pictures and failures aren't those of it."""
+        return JobContext(lambda *_: None, lambda *_: None, self.cancelled, self.id)
+
     def check_cancelled(self) -> None:
         """Raises Cancelled."""
         if self.cancelled.is_set():

@@ -27,6 +27,7 @@ class OptionalStep(StrEnum):
     TRAINING = "training"
     JOINT_SPACE = "joint space"
     LABELS = "labels"
+    RECEIPT = "receipt"
 
 
 class SkipCause(StrEnum):

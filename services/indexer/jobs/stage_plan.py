@@ -21,6 +21,7 @@ COUNTING = "learning to count matches"
 LABELLING = "computing labels"
 READING_TEXT = "reading text in pictures"
 LOOKING, COMPARING_PICTURES = "looking at pictures", "comparing pictures"
+SHADOW_RUN = "comparing both models"
 PUBLISHING = "publishing"
 
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, COUNTING, LABELLING)
@@ -46,10 +47,17 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     READING_TEXT: (3.0, 0.5),
     LOOKING: (0.5, 0.02),
     COMPARING_PICTURES: (0.5, 0.02),
+    SHADOW_RUN: (4.0, 0.002),
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.
-_MOST_PICTURES = {CALIBRATING: 1000, COUNTING: 600, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
+_MOST_PICTURES = {
+    CALIBRATING: 1000,
+    COUNTING: 600,
+    CALIBRATING_JOINT: 1000,
+    TRAINING: 100_000,
+    SHADOW_RUN: 2000,
+}
 # Shorter measured durations are ignored, and factors are clipped to these bounds.
 _LEAST_S = 0.2
 _LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0

@@ -132,7 +132,7 @@ class Learning:
             request = self._table.request(job.id)
             if job.kind is JobKind.BUILD:
                 return BuildSettings.model_validate(request)
-            if job.kind is JobKind.REEMBED:
+            if job.kind is JobKind.REEMBED and not job.dry_run:
                 return ReembedRequest.model_validate(request).build
             if job.kind is JobKind.INGEST:
                 asked = IngestRequest.model_validate(request)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Place
 from services.indexer.embedding.client import ModelPair
+from services.indexer.ingest.distributed import PART_FILES
 from services.indexer.jobs.context import JobContext
 from services.indexer.sources.source import SourceFile, Unusable, stamp_of
 from services.indexer.storage.image_files import ImageFiles
@@ -54,6 +55,18 @@ class Reembedding:
         if not drop_missing:
             self._dropouts.refuse(dropped)
         return GivenUp(self.ids(pair) & missing, len(dropped))
+
+    def embed_some(self, pair: ModelPair, ids: set[str], job: JobContext) -> int:
+        """Embeds those of some images that lack features; return how many files were tried.
+
+        They are no part of what the job embeds: files that fail are told when it comes to them.
+        """
+        files, gone = self._found(self.ids(pair) & ids)
+        there = [file for file in files if not _is_gone(file)] if gone else files
+        # By this worker alone: a job shares its files with others once.
+        for start in range(0, len(there), PART_FILES):
+            self._take_in(there[start : start + PART_FILES], pair, job.aside())
+        return len(there)
 
     def embed_late(self, pair: ModelPair, job: JobContext, given_up: set[str]) -> set[str]:
         """Embeds those that came meanwhile, but not again what could not be embedded before.

@@ -9,6 +9,7 @@ const MOMENT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyl
 
 /** What a job is called: what it does, with what; once it has ended, what it did. */
 export function jobName({ kind, source, dry_run: trial, state, result }) {
+  if (kind === "reembed" && trial) return JOBS.comparing;
   if (kind !== "ingest" || !source) return JOBS.kinds[kind] ?? kind;
   const name = source.split(/[\\/]/).filter(Boolean).pop() ?? source;
   if (trial) return JOBS.dryRun(name);
@@ -34,12 +35,25 @@ export function progressSentence({ state, progress, result }) {
 }
 
 function outcome(result) {
-  const { embedded: added, already_there: known, failed } = result ?? {};
+  const { embedded: added, already_there: known, failed, receipt } = result ?? {};
+  if (receipt) return receiptSentence(receipt);
   const parts = [];
   if (added != null) parts.push(JOBS.result.added(Number(added)));
   if (Number(known)) parts.push(JOBS.result.known(Number(known)));
   if (Number(failed)) parts.push(JOBS.result.failed(Number(failed)));
   return parts.join(", ");
+}
+
+/** What another model was expected to change, and what came. */
+function receiptSentence({ expected, came, agreement, sample, seconds }) {
+  if (!expected) return JOBS.receipt.shared(Math.round(100 * agreement), sample);
+  const sentence = JOBS.receipt.expected(...[expected.change, expected.low, expected.high].map(signed));
+  if (came) return `${sentence}, ${JOBS.receipt.came(signed(came.change), came.after.toFixed(2))}`;
+  return seconds ? `${sentence}, ${JOBS.receipt.takes(duration(seconds))}` : sentence;
+}
+
+function signed(value) {
+  return `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
 }
 
 /** How far the present stage is; of pictures, where it counts nothing of its own. */

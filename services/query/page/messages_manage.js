@@ -103,6 +103,14 @@ export const JOBS = {
   adding: (source) => `Adding pictures from ${source}`,
   added: (source) => `Added pictures from ${source}`,
   following: (source) => `Matching ${source}`,
+  comparing: "Comparing another model",
+  receipt: {
+    expected: (change, low, high) => `Right among the first ten: expected ${change} (${low} to ${high})`,
+    came: (change, after) => `came ${change}, now ${after}`,
+    takes: (time) => `the change takes about ${time}`,
+    shared: (percent, sample) =>
+      `Both models agree on ${percent} % of the nearest of ${PICTURES(sample)}. Without tags nobody can tell which is better.`,
+  },
   dryRun: (source) => `Trial run for ${source}`,
   result: {
     added: (value) => `${PICTURES(value)} added`,
