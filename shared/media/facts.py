@@ -9,12 +9,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from PIL import ExifTags, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from shared.core.errors import BadImage
-from shared.media import images, xmp
+from shared.media import image_headers, images, xmp
 from shared.media.exif import exif_of, is_absurd
 from shared.media.places import named
+from shared.media.raw import RawFile
 from shared.media.taken import iso
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,9 @@ def _exif_of(name: str, data: bytes, image: ImageFile.ImageFile) -> tuple[Tags, 
         return none, none, none
     if is_absurd(name, data, image):
         return none, none, none
+    if isinstance(image, RawFile) and len(image.blocks) > 1:
+        exif, taken, gps = (_of_block(block) for block in image.blocks)
+        return exif, taken, gps
     try:
         exif = image.getexif()
     except Exception:  # whatever Pillow makes of damaged tags
@@ -76,6 +80,19 @@ def _exif_of(name: str, data: bytes, image: ImageFile.ImageFile) -> tuple[Tags, 
             log.debug("a directory of EXIF can't be read", exc_info=True)
             found.append(none)
     return _plain(exif), _plain(found[0]), _plain(found[1])
+
+
+def _of_block(block: bytes) -> Tags:
+    """Return the tags of a directory that is a TIFF of its own, as in a CR3."""
+    if image_headers.is_absurd_exif(block):
+        return {}
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+    except Exception:  # whatever Pillow makes of damaged tags
+        log.debug("EXIF can't be read", exc_info=True)
+        return {}
+    return _plain(exif)
 
 
 def _plain(tags: Tags) -> Tags:

@@ -35,6 +35,8 @@ _BYTES |= {16: 8, 17: 8, 18: 8}
 _SINGLE = frozenset({1, 2, 6, 7})
 _EXIF = b"Exif\0\0"
 _APP1, _SCAN = 0xE1, 0xDA
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG markers of a frame's head, which has its size."""
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
 
@@ -104,6 +106,16 @@ def exif_of_jpeg(data: bytes) -> bytes:
             if marker == _APP1 and data[begin + 4 : begin + 10] == _EXIF:
                 exif += data[begin + 10 : end]
     return bytes(exif)
+
+
+def size_of_jpeg(data: bytes) -> tuple[int, int]:
+    """Return width and height by a JPEG's head, as its pixels lie; (0, 0) if it has none."""
+    with suppress(struct.error, IndexError, BadImage):
+        for marker, begin, _ in islice(_segments(data), _PARTS):
+            if marker in _FRAMES:
+                height, width = struct.unpack_from(">HH", data, begin + 5)
+                return width, height
+    return 0, 0
 
 
 def orientation(exif: bytes) -> int:
