@@ -89,11 +89,19 @@ def without_exif(data: bytes) -> bytes:
                 turned = turned or orientation(data[begin + 4 : end])
                 kept += data[at:begin]
                 at = end
-    # A directory with one tag: the orientation, one short number.
-    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, _ORIENTATION, _SHORT, 1, turned, 0)
+    return bytes(data[:2] + _turned(turned) + kept[2:] + data[at:])
+
+
+def upright(data: bytes) -> bytes:
+    """Return a JPEG that is shown as its pixels lie: of several orientations the first counts."""
+    return data[:2] + _turned(1) + data[2:]
+
+
+def _turned(orientation: int) -> bytes:
+    """Return a segment with Exif of one tag: the orientation, one short number."""
+    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, _ORIENTATION, _SHORT, 1, orientation, 0)
     block = _EXIF + tiff
-    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
-    return bytes(data[:2] + segment + kept[2:] + data[at:])
+    return b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
 
 
 def exif_of_jpeg(data: bytes) -> bytes:

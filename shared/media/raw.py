@@ -7,6 +7,7 @@ and is read in a hundredth of the time; else the sensor's values are developed.
 
 import logging
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image, ImageFile
 
 from shared.core.errors import BadImage
 from shared.media import image_headers
-from shared.media.boxes import boxes, find
+from shared.media.boxes import Box, boxes, find
 from shared.media.extras import missing
 from shared.media.tiff_tags import (
     COMPRESSION,
@@ -23,6 +24,7 @@ from shared.media.tiff_tags import (
     IMAGE_LENGTH,
     IMAGE_WIDTH,
     MAKE,
+    ORIENTATION,
     PHOTOMETRIC,
     Directory,
     directories,
@@ -42,7 +44,8 @@ _SIGNATURES = {
     b"IIU\0": "RW2",
 }
 _CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
-"""Of the box of a CR3 with its tags."""
+"""Of the box of a CR3 with its tags; below, of that with its large preview."""
+_PREVIEWS = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
 _DNG_VERSION, _CROP_SIZE = 0xC612, 0xC620
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _SENSOR = frozenset({32803, 34892})
@@ -149,7 +152,41 @@ def shown(data: bytes, head: RawFile) -> Shown:
     except rawpy.LibRawUnsufficientMemoryError as error:
         raise MemoryError from error
     except rawpy.LibRawError as error:
-        raise BadImage(f"The RAW file can't be read ({_reason(error)}).") from error
+        # A camera that LibRaw doesn't know, or a file that ends early.
+        found = largest_jpeg(head.format or "", data, head.blocks)
+        if found is None:
+            raise BadImage(f"The RAW file can't be read ({_reason(error)}).") from error
+        note = f"Only the preview in the RAW file can be read ({_reason(error)})."
+        turn = Directory.first(head.blocks[0].removeprefix(b"Exif\0\0")).number(ORIENTATION)
+        return replace(_turned(found, turn or 1, *head.size), note=note)
+
+
+def largest_jpeg(kind: str, data: bytes, blocks: tuple[bytes, ...]) -> bytes | None:
+    """Return the largest preview that a file says where it is, or None; without LibRaw."""
+    found = [
+        content
+        for content in _jpegs(kind, data, blocks)
+        if content.startswith(b"\xff\xd8\xff") and min(image_headers.size_of_jpeg(content)) > 0
+    ]
+    return max(found, key=image_headers.size_of_jpeg, default=None)
+
+
+def _jpegs(kind: str, data: bytes, blocks: tuple[bytes, ...]) -> Iterator[bytes]:
+    if kind == "RAF":
+        at, size = struct.unpack_from(">II", data, 84) if len(data) >= 92 else (0, 0)
+        yield data[at : at + size]
+    elif kind == "CR3":
+        # Its previews have a head of their own before the JPEG.
+        for box in _canon_boxes(data):
+            if box.kind in (b"THMB", b"PRVW"):
+                at = data.find(b"\xff\xd8\xff", box.begin, min(box.end, box.begin + 64))
+                yield data[at : box.end] if at >= 0 else b""
+    else:
+        for one in directories(blocks[0]):
+            for start, length in ((0x0201, 0x0202), (0x0111, 0x0117)):
+                at, size = one.number(start), one.number(length)
+                if len(one.numbers(start)) == 1 and at:
+                    yield data[at : at + size]
 
 
 def _reason(error: Exception) -> str:
@@ -186,12 +223,14 @@ def _turned(preview: bytes | Image.Image, turn: int, width: int, height: int) ->
     """Return a preview with the turn that it still needs: most lie as the sensor does, some are
     upright already.
     """
+    if isinstance(preview, bytes):
+        # LibRaw writes its own turn into a JPEG that has none, whether it lies or not.
+        own = image_headers.orientation(image_headers.exif_of_jpeg(preview))
+        turn = turn if own in (0, 1) else own
+        preview = image_headers.upright(preview)
     across, down = _size_of(preview)
     if turn in _ON_ITS_SIDE and (across > down) != (width > height):
         turn = 1
-    if not isinstance(preview, Image.Image):
-        own = image_headers.orientation(image_headers.exif_of_jpeg(preview))
-        turn = turn if own in (0, 1) else 1
     return Shown(preview, turn)
 
 
@@ -201,15 +240,24 @@ def _blocks(kind: str, data: bytes) -> tuple[bytes, ...]:
         return (image_headers.exif_of_jpeg(data[at : at + size]),)
     if kind == "CR3":
         found = dict.fromkeys((b"CMT1", b"CMT2", b"CMT4"), b"")
-        moov = find(data, b"moov")
-        for box in boxes(data, moov.begin, moov.end) if moov else ():
-            if box.kind == b"uuid" and data[box.begin : box.begin + 16] == _CANON:
-                for one in boxes(data, box.begin + 16, box.end):
-                    if one.kind in found:
-                        found[one.kind] = data[one.begin : one.end]
+        for one in _canon_boxes(data):
+            if one.kind in found:
+                found[one.kind] = data[one.begin : one.end]
         return tuple(found.values())
     # Pillow reads the tags of the files that only differ by their magic number.
     return (data if data[2:4] in (b"*\0", b"\0*") else _as_tiff(data),)
+
+
+def _canon_boxes(data: bytes) -> Iterator[Box]:
+    """Yield the boxes of a CR3 with its tags and previews."""
+    moov = find(data, b"moov")
+    for box in boxes(data, moov.begin, moov.end) if moov else ():
+        if box.kind == b"uuid" and data[box.begin : box.begin + 16] == _CANON:
+            yield from boxes(data, box.begin + 16, box.end)
+    for box in boxes(data):
+        if box.kind == b"uuid" and data[box.begin : box.begin + 16] == _PREVIEWS:
+            # Eight bytes come before the box of the preview.
+            yield from boxes(data, box.begin + 24, box.end)
 
 
 def _as_tiff(data: bytes) -> bytes:
@@ -229,8 +277,10 @@ def _size(kind: str, data: bytes, blocks: tuple[bytes, ...]) -> tuple[int, int]:
         top, left, bottom, right = (first.number(tag) for tag in (4, 5, 6, 7))
         width, height = right - left, bottom - top
     else:
+        every = list(directories(blocks[0]))
+        sensors = [one for one in every if one.number(PHOTOMETRIC) in _SENSOR]
         width, height = max(
-            (_size_of_directory(one) for one in directories(blocks[0])),
+            (_size_of_directory(one) for one in sensors or every),
             key=lambda size: size[0] * size[1],
             default=(0, 0),
         )

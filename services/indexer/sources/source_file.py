@@ -19,7 +19,8 @@ class SourceFile:
     """A file to take in. `uri`: its path within the source; `error`: why it can't be taken.
 
     `row`: the manifest's row that names it, for a person to find. `sidecar`: the XMP file beside it
-    that a listing has.
+    that a listing has. `partner`: path and uri of the JPEG that a RAW file belongs to, or of the
+    RAW file of a JPEG.
     """
 
     file: File
@@ -29,6 +30,7 @@ class SourceFile:
     error: str | None = None
     row: str = ""
     sidecar: File | None = None
+    partner: tuple[str, str] | None = None
 
     @property
     def path(self) -> str:
