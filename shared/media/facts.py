@@ -17,6 +17,7 @@ from shared.media.exif import exif_of, is_absurd
 from shared.media.places import named
 from shared.media.raw import RawFile
 from shared.media.taken import iso
+from shared.media.video import VideoFile
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
         name, image = images.opened(data)
     except BadImage:
         return {}
+    if isinstance(image, VideoFile):
+        return _of_video(image, found, beside)
     exif, taken, gps = _exif_of(name, data, image)
     within = xmp.values_of(_xmp_of(image))
     facts = {
@@ -51,6 +54,26 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
         "lens": _lens(beside) or _text(taken.get(ExifTags.Base.LensModel)) or _lens(within),
     }
     place = _place_of_xmp(beside) or _place_of_exif(gps) or _place_of_xmp(within)
+    if place is not None:
+        facts["latitude"], facts["longitude"] = place
+    return named({key: value for key, value in facts.items() if value is not None})
+
+
+def _of_video(video: VideoFile, size: tuple[int, int], beside: Mapping[str, str]) -> dict[str, Any]:
+    head = video.head
+    facts = {
+        "width": size[0],
+        "height": size[1],
+        "format": video.format,
+        "duration_s": head.seconds,
+        "taken_at": _time_of_xmp(beside) or iso(head.taken_at),
+        "camera": _camera(beside.get("tiff:Make"), beside.get("tiff:Model"))
+        or _camera(
+            head.texts.get("make") or head.texts.get("mak"),
+            head.texts.get("model") or head.texts.get("mod"),
+        ),
+    }
+    place = _place_of_xmp(beside) or (_place(*head.place) if head.place else None)
     if place is not None:
         facts["latitude"], facts["longitude"] = place
     return named({key: value for key, value in facts.items() if value is not None})

@@ -14,9 +14,10 @@ from PIL import (
 )
 from pillow_heif import HeifImageFile
 
-from shared.media import jxl_head, raw
+from shared.media import jxl_head, raw, video_head
 from shared.media.jxl import JxlFile
 from shared.media.tiff import TiffFile
+from shared.media.video import VideoFile
 
 OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -29,6 +30,7 @@ OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "HEIC": HeifImageFile,
     "JXL": JxlFile,
     **dict.fromkeys(sorted(raw.RAW), raw.RawFile),
+    **dict.fromkeys(video_head.VIDEOS, VideoFile),
 }
 _MEDIA_TYPES = {name: f"image/{name.lower()}" for name in OPENERS} | {
     "DNG": "image/x-adobe-dng",
@@ -40,6 +42,7 @@ _MEDIA_TYPES = {name: f"image/{name.lower()}" for name in OPENERS} | {
     "ORF": "image/x-olympus-orf",
     "RW2": "image/x-panasonic-rw2",
     "RAW": "image/x-dcraw",
+    **video_head.VIDEOS,
 }
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -72,9 +75,9 @@ def format_of(data: bytes) -> str | None:
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[4:8] == b"ftyp":
-        return _format_of_brands(data)
-    return None
+    if data[4:8] == b"ftyp" and (found := _format_of_brands(data)) is not None:
+        return found
+    return video_head.kind_of(data)
 
 
 def _format_of_brands(data: bytes) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from shared.core.errors import BadImage, Unavailable
-from shared.media import exif, image_headers, jxl, raw
+from shared.media import exif, image_headers, jxl, raw, video
 from shared.media.color_profiles import to_srgb, undo_gamma
 from shared.media.formats import OPENERS, format_of, media_type
 from shared.media.partial import PARTIAL, note_of, read_partly
@@ -54,6 +54,8 @@ def size(data: bytes) -> tuple[int, int]:
     """Width and height of a picture as it is shown, from its head alone. Raises BadImage."""
     name, image = opened(data)
     try:
+        if isinstance(image, video.VideoFile):
+            return image.shown_size
         # The sizes of TIFF and JPEG XL are those of the upright picture.
         turned = name not in ("TIFF", "JXL") and exif.orientation_of(image) in _ON_ITS_SIDE
     except Exception as error:  # plugins raise errors of any class for a hostile header
@@ -110,6 +112,10 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
     try:
         if isinstance(image, raw.RawFile):
             return _of_raw(raw.shown(data, image), max_pixels, least)
+        if isinstance(image, video.VideoFile):
+            method = _TRANSPOSE.get(image.head.orientation)
+            frame = video.poster(data, image, max_pixels)
+            return Picture(frame if method is None else frame.transpose(method))
         if isinstance(image, jxl.JxlFile):
             return _of_jxl(data, image, max_pixels, least)
         if exif.is_absurd(name, data, image):

@@ -10,9 +10,11 @@ RAW_SUFFIXES = frozenset(
 )
 _DEVELOPED = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".heic", ".heif", ".hif"})
 """Of what a camera writes beside a RAW file."""
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"})
 IMAGE_SUFFIXES = (
     _DEVELOPED
     | RAW_SUFFIXES
+    | VIDEO_SUFFIXES
     | frozenset({".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jxl"})
 )
 
