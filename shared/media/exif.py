@@ -6,7 +6,7 @@ from contextlib import suppress
 from PIL import ExifTags, Image
 
 from shared.media import image_headers
-from shared.media.raw import RawFile, is_tiff
+from shared.media.raw import is_tiff
 
 LEFT_OUT = "Its Exif is larger than any camera's: date, camera and place are left out."
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")

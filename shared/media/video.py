@@ -22,7 +22,7 @@ _RICH = 40.0
 _MOST_PACKETS = 2000
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 _DEMUXERS = {"MP4": "mov", "MOV": "mov", "WebM": "matroska", "MKV": "matroska", "AVI": "avi"}
-"""Named, as FFmpeg would also follow playlists and other texts that a file may pass itself off as."""
+"""Named, as FFmpeg would also follow playlists and other texts that a file may pretend to be."""
 
 
 class VideoFile(ImageFile.ImageFile):

@@ -19,7 +19,19 @@ VIDEOS = {
     "AVI": "video/x-msvideo",
 }
 """Kind -> media type."""
-_BRANDS = (b"iso", b"mp4", b"avc", b"M4V", b"MSNV", b"dash", b"3gp", b"3g2", b"f4v", b"XAVC", b"mmp4")
+_BRANDS = (
+    b"iso",
+    b"mp4",
+    b"avc",
+    b"M4V",
+    b"MSNV",
+    b"dash",
+    b"3gp",
+    b"3g2",
+    b"f4v",
+    b"XAVC",
+    b"mmp4",
+)
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT, _INFO, _TRACKS = 0x18538067, 0x1549A966, 0x1654AE6B
 _SCALE, _DURATION, _DATE, _TRACK, _TYPE = 0x2AD7B1, 0x4489, 0x4461, 0xAE, 0x83
@@ -99,7 +111,9 @@ def _read_mp4(data: bytes, head: VideoHead) -> None:
             _read_keys(data, box, head)
         elif box.kind == b"udta":
             for one in boxes(data, box.begin, box.end):
-                if one.kind[:1] == b"\xa9":
+                if one.kind == b"meta":
+                    _read_keys(data, one, head)
+                elif one.kind[:1] == b"\xa9":
                     # Length, language, then the text.
                     size = struct.unpack_from(">H", data, one.begin)[0]
                     text = data[one.begin + 4 : one.begin + 4 + min(size, _LONGEST_TEXT)]
@@ -137,7 +151,9 @@ def _read_track(data: bytes, track: Box, head: VideoHead) -> None:
 
 def _read_keys(data: bytes, meta: Box, head: VideoHead) -> None:
     """Read QuickTime's list of keys and values."""
-    found = {box.kind: box for box in boxes(data, meta.begin, meta.end)}
+    # QuickTime's has no version before its boxes, that of MP4 has.
+    begin = meta.begin if data[meta.begin + 4 : meta.begin + 8] == b"hdlr" else meta.begin + 4
+    found = {box.kind: box for box in boxes(data, begin, meta.end)}
     if b"keys" not in found or b"ilst" not in found:
         return
     at = found[b"keys"].begin

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-
 from services.indexer.sources.pairs import with_partners
 from services.indexer.sources.source_file import SourceFile
 from shared.clients import curation, indexer
@@ -25,9 +24,23 @@ def file(name):
 
 
 def test_files_of_one_folder_and_stem_are_partners():
-    names = ["a/1.NEF", "a/1.jpg", "a/2.nef", "b/1.jpg", "a/3.HEIC", "a/3.dng", "a/4.png", "a/4.cr2"]
+    names = [
+        "a/1.NEF",
+        "a/1.jpg",
+        "a/2.nef",
+        "b/1.jpg",
+        "a/3.HEIC",
+        "a/3.dng",
+        "a/4.png",
+        "a/4.cr2",
+    ]
     found = {one.uri: one.partner and one.partner[1] for one in with_partners([*map(file, names)])}
-    pairs = {"a/1.NEF": "a/1.jpg", "a/1.jpg": "a/1.NEF", "a/3.HEIC": "a/3.dng", "a/3.dng": "a/3.HEIC"}
+    pairs = {
+        "a/1.NEF": "a/1.jpg",
+        "a/1.jpg": "a/1.NEF",
+        "a/3.HEIC": "a/3.dng",
+        "a/3.dng": "a/3.HEIC",
+    }
     assert found == dict.fromkeys(names) | pairs
 
 
@@ -60,7 +73,11 @@ def test_a_pair_is_one_picture_whose_jpeg_is_shown(service, pair):
         content(service, its, "2.dng")
     # The other RAW is a picture by itself, with a thumbnail.
     other = image(service, content_id(OTHER))
-    assert (other.uris, other.file.format, other.file.camera) == (["2.dng"], "DNG", "Test Camera One")
+    assert (other.uris, other.file.format, other.file.camera) == (
+        ["2.dng"],
+        "DNG",
+        "Test Camera One",
+    )
     thumbnail, _ = service.send(indexer.get_thumbnail(other.id))
     assert decode(thumbnail).size == (64, 96)
     job = service.ingest(pair, sync=True)

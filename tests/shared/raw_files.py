@@ -251,7 +251,7 @@ def raf(preview: Image.Image, orientation: int = 1) -> bytes:
 
 def cr3(preview: Image.Image, orientation: int = 1) -> bytes:
     data = jpeg(preview)
-    first = {tag: value for tag, value in _camera("Canon", "Canon EOS R", orientation).items()}
+    first = _camera("Canon", "Canon EOS R", orientation)
     exif = first.pop(0x8769)[1]
     first |= {0x0100: (3, [96]), 0x0101: (3, [64])}
     thumbnail = struct.pack(">IHHIHH", 0, preview.width, preview.height, len(data), 1, 0) + data

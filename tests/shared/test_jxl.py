@@ -20,8 +20,10 @@ P3 = (1, 11, 13)
 
 def jxl(image=None, values=None, **options):
     return bytes(
-        imagecodecs.jpegxl_encode(np.asarray(image or scene()) if values is None else values,
-                                  **{"lossless": True, **options})
+        imagecodecs.jpegxl_encode(
+            np.asarray(image or scene()) if values is None else values,
+            **{"lossless": True, **options},
+        )
     )
 
 
@@ -153,8 +155,9 @@ def test_the_turn_of_the_codestream_is_applied_once(orientation, expected):
 
 
 def test_a_jpeg_within_is_restored_with_its_facts():
-    whole = jpeg(scene(), exif=Image.open(_file(Photo(1, taken="2020:02:03 04:05:06").bytes()))
-                 .getexif())
+    whole = jpeg(
+        scene(), exif=Image.open(_file(Photo(1, taken="2020:02:03 04:05:06").bytes())).getexif()
+    )
     data = bytes(imagecodecs.jpegxl_encode_jpeg(whole, usecontainer=True))
     assert head_of(data).is_jpeg
     np.testing.assert_array_equal(images.decode(data), images.decode(whole))

@@ -22,8 +22,8 @@ from services.indexer.catalog.locations import (
     write_claims,
 )
 from services.indexer.catalog.remembering import forget, remember_placeless
-from services.indexer.catalog.second_files import promote_second_files
 from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
+from services.indexer.catalog.second_files import promote_second_files
 from services.indexer.catalog.trash import put_in_trash
 from services.indexer.catalog.undo_log import noting
 from shared.core.errors import NotFound

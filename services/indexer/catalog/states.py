@@ -9,8 +9,8 @@ from services.indexer.catalog.bulk_sql import among
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 
 State = dict[str, Any]
-"""`tags`: texts by key. `metadata`. `places`: (path, uri, mtime_ns, bytes, ctime_ns, sha256). `claims`: of
-sources: (source, path, uri, inode, tags, metadata)."""
+"""`tags`: texts by key. `metadata`. `places`: (path, uri, mtime_ns, bytes, ctime_ns, sha256).
+`claims`: of sources: (source, path, uri, inode, tags, metadata)."""
 
 
 def states_of(db: Connection, ordinals: Collection[int]) -> dict[str, State]:

@@ -35,6 +35,7 @@ __all__ = [
     "stamp_of",
 ]
 
+
 def read_source(
     given: Path | str,
     tags_from: TagsFrom | None,

@@ -4,6 +4,7 @@ import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { dayName, wallDay } from "./dates.js";
 import { GALLERY } from "./messages.js";
+import { playMark } from "./video.js";
 import { nameOf } from "./words.js";
 
 export const FAVOURITE = "favourite";
@@ -33,6 +34,7 @@ export function galleryTile(image, query, { number, of }) {
       img,
       el("span", { class: "missing" }, icon("missing"), GALLERY.noPreview),
     ),
+    playMark(image),
     checkMark(image.id, name),
     isFavourite(image) && el("span", { class: "heart", "aria-hidden": "true" }, icon("heart")),
   );

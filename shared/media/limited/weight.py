@@ -7,8 +7,8 @@ from shared.media.video_head import VIDEOS
 _LEAST = 4 * 2**20
 _PLAIN, _PROGRESSIVE, _OTHER, _JXL, _VIDEO = 2, 8, 9, 20, 60
 """Bytes per pixel: a JPEG is scaled while it is decoded, but a progressive one needs all of its
-coefficients first; other formats are decoded in full, then converted, JPEG XL as floats; a video's decoder keeps
-some twenty frames."""
+coefficients first; other formats are decoded in full, then converted, JPEG XL as floats; a video's
+decoder keeps some twenty frames."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers of a frame's head, which has its size."""
