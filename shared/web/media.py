@@ -76,7 +76,10 @@ MANNERS: dict[int | str, dict[str, Any]] = {
     206: {"description": "The requested range."},
     304: {"description": "Unchanged, by `If-None-Match` or `If-Modified-Since`."},
 }
-IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}, **MANNERS}
+IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/*": _BYTES, "video/*": _BYTES}},
+    **MANNERS,
+}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
 ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": _BYTES}}}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": _BYTES}}}
