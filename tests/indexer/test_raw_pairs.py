@@ -34,7 +34,7 @@ def test_files_of_one_folder_and_stem_are_partners():
         "a/4.png",
         "a/4.cr2",
     ]
-    found = {one.uri: one.partner and one.partner[1] for one in with_partners([*map(file, names)])}
+    found = {one.uri: one.partner and one.partner.uri for one in with_partners([*map(file, names)])}
     pairs = {
         "a/1.NEF": "a/1.jpg",
         "a/1.jpg": "a/1.NEF",
@@ -113,6 +113,16 @@ def test_a_jpeg_that_comes_later_joins_the_raw(service, folder_of):
     its = image(service, content_id(RAW))
     assert (its.uris, its.tags) == (["1.jpg", "1.nef"], ["mine"])
     assert content(service, its.id)[0] == JPEG
+    assert service.send(indexer.get_stats()).images == 2
+
+
+def test_an_edited_jpeg_takes_its_raw_along(service, pair):
+    edited = jpeg(scene(300, 200).rotate(180))
+    (pair / "1.jpg").write_bytes(edited)
+    job = service.ingest(pair, sync=True)
+    assert (job.result["embedded"], job.result["failed"]) == (1, 0)
+    assert image(service, content_id(edited)).uris == ["1.jpg", "1.nef"]
+    assert content(service, content_id(edited), "1.nef")[0] == RAW
     assert service.send(indexer.get_stats()).images == 2
 
 

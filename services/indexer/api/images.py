@@ -184,9 +184,10 @@ def get_image_file(here: Here, request: Request, image_id: str, uri: FileUri = N
             raise NotFound(f"Image {image_id!r} has no file {annotations.shown(uri)!r}.")
     created = datetime.fromisoformat(row.created_at)
     wanted = request.headers.get("if-none-match", "")
-    for place in places:
-        headers = FENCED | validators(f'"{place.sha256}"', created)
-        if place.has_file and matches(wanted, headers["ETag"]):
+    shown = next((place for place in places if place.has_file), None)
+    if shown is not None:
+        headers = FENCED | validators(f'"{shown.sha256}"', created)
+        if matches(wanted, headers["ETag"]):
             # The bytes of a file of an image never change, so it need not be read.
             return Response(status_code=304, headers=headers)
     # A slow reader keeps it in memory.

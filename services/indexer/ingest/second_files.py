@@ -52,27 +52,34 @@ class SecondFiles:
     def divided(self, files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[Second]]:
         """Return the files to ingest each by itself, and those that join another one's picture."""
         places = [
-            place
+            _place(one)
             for file in files
             if file.partner is not None
-            for place in ((file.path, file.uri), file.partner)
+            for one in (file, file.partner)
         ]
         if not places:
             return list(files), []
         held = self._held(places)
+        given = set(map(_place, files))
         alone: list[SourceFile] = []
         seconds: list[Second] = []
         for file in files:
-            own, partner = (file.path, file.uri), file.partner
-            if partner is not None and (
-                # The RAW joins, except where it alone is known.
-                not (own in held and partner not in held)
-                if is_raw(file.uri)
-                else partner in held and own not in held
-            ):
-                seconds.append(Second(file, partner))
-            else:
+            if file.partner is None:
                 alone.append(file)
+                continue
+            partner = _place(file.partner)
+            knows_own, knows_partner = _place(file) in held, partner in held
+            # The RAW joins, except where it alone is known.
+            joins = knows_partner or not knows_own
+            if not is_raw(file.uri):
+                joins = knows_partner and not knows_own
+            if joins:
+                seconds.append(Second(file, partner))
+                continue
+            alone.append(file)
+            if not is_raw(file.uri) and knows_partner and partner not in given:
+                # A JPEG that is another one now takes its RAW along.
+                seconds.append(Second(file.partner, _place(file)))
         return alone, seconds
 
     def join(
@@ -85,7 +92,7 @@ class SecondFiles:
         left: list[SourceFile] = []
         for batch in _some(seconds):
             self._job.check_cancelled()
-            places = [place for one in batch for place in (one.first, _place(one))]
+            places = [place for one in batch for place in (one.first, _place(one.file))]
             held = self._held(places)
             entries: list[Entry] = []
             firsts = [(one, held[one.first]) for one in batch if one.first in held]
@@ -93,7 +100,7 @@ class SecondFiles:
             self._job.count(len(firsts))
             for one, first in firsts:
                 try:
-                    entry = self._entry(one.file, first, held.get(_place(one)))
+                    entry = self._entry(one.file, first, held.get(_place(one.file)))
                 except Unusable as unusable:
                     self._job.fail(one.file.shown, unusable.reason)
                     result.failed += 1
@@ -149,8 +156,8 @@ class SecondFiles:
         return self._images.held(places, self._pair.all)
 
 
-def _place(one: Second) -> Place:
-    return one.file.path, one.file.uri
+def _place(file: SourceFile) -> Place:
+    return file.path, file.uri
 
 
 def _some(seconds: Sequence[Second]) -> Iterator[Sequence[Second]]:

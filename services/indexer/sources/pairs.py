@@ -8,7 +8,7 @@ from shared.media.names import is_developed, is_raw, stem_of
 
 
 def with_partners(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """Return the files, those of one picture with each other's path."""
+    """Return the files, those of one picture with each other."""
     raws: dict[str, SourceFile] = {}
     developed: dict[str, SourceFile] = {}
     for file in files:
@@ -32,4 +32,4 @@ def _with_partner(
         partner = raws[stem]
     else:
         return file
-    return replace(file, partner=(partner.path, partner.uri))
+    return replace(file, partner=partner)
