@@ -15,6 +15,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         "connect-src 'self'",
         "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
         "script-src 'self'",
         "style-src 'self'",
         "base-uri 'none'",

@@ -96,14 +96,22 @@ def get_image_file(image_id: str) -> Call[tuple[bytes, str]]:
 
 
 def get_picture(
-    image_id: str, kind: str, method: str = "GET", headers: Mapping[str, str] | None = None
+    image_id: str,
+    kind: str,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    uri: str | None = None,
 ) -> Call[httpx.Response]:
-    """The answer to a `file` or `thumbnail` as it is, conditional and partial ones too."""
+    """The answer to a `file` or `thumbnail` as it is, conditional and partial ones too.
+
+    `uri`: which of several files of the image.
+    """
     return Call(
         method,
         f"/v1/images/{segment(image_id)}/{kind}",
         lambda response: response,
         headers=headers or {},
+        params={} if uri is None else {"uri": uri},
         taken=frozenset({304, 416}),
     )
 

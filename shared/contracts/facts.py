@@ -18,7 +18,8 @@ class FileFacts(Wire):
     width: int | None = Field(None, description="In pixels, as the picture is shown.")
     height: int | None = Field(None, description="In pixels, as the picture is shown.")
     bytes: int | None = Field(None, description="Size of the file.")
-    format: str | None = Field(None, description="`JPEG`, `PNG`, `HEIC` ...")
+    format: str | None = Field(None, description="`JPEG`, `HEIC`, `NEF`, `MP4` ...")
+    duration_s: float | None = Field(None, description="Length of a video, in seconds.")
     taken_at: str | None = Field(
         None,
         description="When it was taken, ISO 8601: local time, with the offset from UTC that the "
@@ -45,6 +46,7 @@ FILE_EXAMPLE: dict[str, Any] = {
     "height": 3024,
     "bytes": 2871302,
     "format": "JPEG",
+    "duration_s": None,
     "taken_at": "2019-07-14T18:22:05+02:00",
     "camera": "Apple iPhone X",
     "lens": None,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from PIL import ExifTags, Image
 
 from shared.media import image_headers
+from shared.media.raw import is_tiff
 
 LEFT_OUT = "Its Exif is larger than any camera's: date, camera and place are left out."
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
@@ -22,7 +23,7 @@ def exif_of(image: Image.Image) -> bytes | None:
 
 def is_absurd(name: str, data: bytes, image: Image.Image) -> bool:
     """Tell whether reading the tags of a file would take minutes or all memory."""
-    if name == "TIFF":
+    if name == "TIFF" or is_tiff(name):
         return image_headers.is_absurd_exif(data, len(data))
     exif = exif_of(image)
     return exif is not None and image_headers.is_absurd_exif(exif)

@@ -9,13 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from PIL import ExifTags, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from shared.core.errors import BadImage
-from shared.media import images, xmp
+from shared.media import image_headers, images, xmp
 from shared.media.exif import exif_of, is_absurd
 from shared.media.places import named
+from shared.media.raw import RawFile
 from shared.media.taken import iso
+from shared.media.video import VideoFile
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
         name, image = images.opened(data)
     except BadImage:
         return {}
+    if isinstance(image, VideoFile):
+        return _of_video(image, found, beside)
     exif, taken, gps = _exif_of(name, data, image)
     within = xmp.values_of(_xmp_of(image))
     facts = {
@@ -55,6 +59,26 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
     return named({key: value for key, value in facts.items() if value is not None})
 
 
+def _of_video(video: VideoFile, size: tuple[int, int], beside: Mapping[str, str]) -> dict[str, Any]:
+    head = video.head
+    facts = {
+        "width": size[0],
+        "height": size[1],
+        "format": video.format,
+        "duration_s": head.seconds,
+        "taken_at": _time_of_xmp(beside) or iso(head.taken_at),
+        "camera": _camera(beside.get("tiff:Make"), beside.get("tiff:Model"))
+        or _camera(
+            head.texts.get("make") or head.texts.get("mak"),
+            head.texts.get("model") or head.texts.get("mod"),
+        ),
+    }
+    place = _place_of_xmp(beside) or (_place(*head.place) if head.place else None)
+    if place is not None:
+        facts["latitude"], facts["longitude"] = place
+    return named({key: value for key, value in facts.items() if value is not None})
+
+
 def _exif_of(name: str, data: bytes, image: ImageFile.ImageFile) -> tuple[Tags, Tags, Tags]:
     """Return the tags of a picture, and those of its EXIF and GPS directories."""
     none: Tags = {}
@@ -63,6 +87,9 @@ def _exif_of(name: str, data: bytes, image: ImageFile.ImageFile) -> tuple[Tags, 
         return none, none, none
     if is_absurd(name, data, image):
         return none, none, none
+    if isinstance(image, RawFile) and len(image.blocks) > 1:
+        exif, taken, gps = (_of_block(block) for block in image.blocks)
+        return exif, taken, gps
     try:
         exif = image.getexif()
     except Exception:  # whatever Pillow makes of damaged tags
@@ -76,6 +103,19 @@ def _exif_of(name: str, data: bytes, image: ImageFile.ImageFile) -> tuple[Tags, 
             log.debug("a directory of EXIF can't be read", exc_info=True)
             found.append(none)
     return _plain(exif), _plain(found[0]), _plain(found[1])
+
+
+def _of_block(block: bytes) -> Tags:
+    """Return the tags of a directory that is a TIFF of its own, as in a CR3."""
+    if image_headers.is_absurd_exif(block):
+        return {}
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+    except Exception:  # whatever Pillow makes of damaged tags
+        log.debug("EXIF can't be read", exc_info=True)
+        return {}
+    return _plain(exif)
 
 
 def _plain(tags: Tags) -> Tags:

@@ -35,6 +35,8 @@ _BYTES |= {16: 8, 17: 8, 18: 8}
 _SINGLE = frozenset({1, 2, 6, 7})
 _EXIF = b"Exif\0\0"
 _APP1, _SCAN = 0xE1, 0xDA
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG markers of a frame's head, which has its size."""
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
 
@@ -87,11 +89,19 @@ def without_exif(data: bytes) -> bytes:
                 turned = turned or orientation(data[begin + 4 : end])
                 kept += data[at:begin]
                 at = end
-    # A directory with one tag: the orientation, one short number.
-    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, _ORIENTATION, _SHORT, 1, turned, 0)
+    return bytes(data[:2] + _turned(turned) + kept[2:] + data[at:])
+
+
+def upright(data: bytes) -> bytes:
+    """Return a JPEG that is shown as its pixels lie: of several orientations the first counts."""
+    return data[:2] + _turned(1) + data[2:]
+
+
+def _turned(orientation: int) -> bytes:
+    """Return a segment with Exif of one tag: the orientation, one short number."""
+    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, _ORIENTATION, _SHORT, 1, orientation, 0)
     block = _EXIF + tiff
-    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
-    return bytes(data[:2] + segment + kept[2:] + data[at:])
+    return b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
 
 
 def exif_of_jpeg(data: bytes) -> bytes:
@@ -104,6 +114,16 @@ def exif_of_jpeg(data: bytes) -> bytes:
             if marker == _APP1 and data[begin + 4 : begin + 10] == _EXIF:
                 exif += data[begin + 10 : end]
     return bytes(exif)
+
+
+def size_of_jpeg(data: bytes) -> tuple[int, int]:
+    """Return width and height by a JPEG's head, as its pixels lie; (0, 0) if it has none."""
+    with suppress(struct.error, IndexError, BadImage):
+        for marker, begin, _ in islice(_segments(data), _PARTS):
+            if marker in _FRAMES:
+                height, width = struct.unpack_from(">HH", data, begin + 5)
+                return width, height
+    return 0, 0
 
 
 def orientation(exif: bytes) -> int:

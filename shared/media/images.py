@@ -10,54 +10,21 @@ global limit.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-)
-from pillow_heif import HeifImageFile
+from PIL import Image, ImageFile
 
 from shared.core.errors import BadImage, Unavailable
-from shared.media import exif, image_headers
+from shared.media import exif, image_headers, jxl, raw, video
 from shared.media.color_profiles import to_srgb, undo_gamma
+from shared.media.formats import OPENERS, format_of
 from shared.media.partial import PARTIAL, note_of, read_partly
 from shared.media.png_chunks import without_texts
 from shared.media.sample_values import SampleFormat, eight_bits
 from shared.media.tiff import TiffFile
-
-_OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "TIFF": TiffFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "HEIC": HeifImageFile,
-}
-_MEDIA_TYPES = {name: f"image/{name.lower()}" for name in _OPENERS}
-
-_SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"II+\x00", "TIFF"),
-    (b"MM\x00+", "TIFF"),
-    (b"BM", "BMP"),
-)
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,7 +54,10 @@ def size(data: bytes) -> tuple[int, int]:
     """Width and height of a picture as it is shown, from its head alone. Raises BadImage."""
     name, image = opened(data)
     try:
-        turned = name != "TIFF" and exif.orientation_of(image) in _ON_ITS_SIDE
+        if isinstance(image, video.VideoFile):
+            return image.shown_size
+        # The sizes of TIFF and JPEG XL are those of the upright picture.
+        turned = name not in ("TIFF", "JXL") and exif.orientation_of(image) in _ON_ITS_SIDE
     except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
@@ -140,6 +110,14 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
             "(ISE_MAX_PIXELS)."
         )
     try:
+        if isinstance(image, raw.RawFile):
+            return _of_raw(raw.shown(data, image), max_pixels, least)
+        if isinstance(image, video.VideoFile):
+            method = _TRANSPOSE.get(image.head.orientation)
+            frame = video.poster(data, image, max_pixels)
+            return Picture(frame if method is None else frame.transpose(method))
+        if isinstance(image, jxl.JxlFile):
+            return _of_jxl(data, image, max_pixels, least)
         if exif.is_absurd(name, data, image):
             left_out = exif.LEFT_OUT
         loaded, note = _loaded(image, name, data, least)
@@ -155,13 +133,33 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
         raise _bad(error) from error
 
 
+def _of_raw(shown: raw.Shown, max_pixels: int, least: int | None) -> Picture:
+    """Return what a RAW file shows, upright."""
+    content = shown.content
+    found = read(content, max_pixels, least) if isinstance(content, bytes) else Picture(content)
+    method = _TRANSPOSE.get(shown.orientation)
+    image = found.image if method is None else found.image.transpose(method)
+    notes = found.notes if shown.note is None else (*found.notes, shown.note)
+    return Picture(image, notes)
+
+
+def _of_jxl(data: bytes, opened: jxl.JxlFile, max_pixels: int, least: int | None) -> Picture:
+    """Return the picture of a JPEG XL, by the JPEG that it was made from where there is one."""
+    jpeg = jxl.jpeg_within(data, opened.head)
+    if jpeg is not None:
+        return read(jpeg, max_pixels, least)
+    image, note = jxl.decoded(data, opened.head)
+    notes = () if note is None else (note,)
+    return Picture(_on_white(image) if image.has_transparency_data else image.convert("RGB"), notes)
+
+
 def _checked(data: bytes) -> tuple[str, bytes, str | None]:
     """Return the format of a file, its bytes without chunks that make a header expensive to read,
     and a note where facts are lost with them.
     """
-    name = _format_of(data)
+    name = format_of(data)
     if name is None:
-        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
+        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(OPENERS)} are.")
     image_headers.check(name, data)
     if name == "PNG" and image_headers.has_many_texts(data):
         data = without_texts(data)
@@ -174,11 +172,11 @@ def _checked(data: bytes) -> tuple[str, bytes, str | None]:
 def _open(name: str, data: bytes) -> ImageFile.ImageFile:
     """Open a file of that format. A PNG whose texts or profile are damaged is opened without."""
     try:
-        return _OPENERS[name](BytesIO(data))
+        return OPENERS[name](BytesIO(data))
     except (SyntaxError, ValueError, struct.error, EOFError):
         if name != "PNG":
             raise
-        return _OPENERS[name](BytesIO(without_texts(data)))
+        return OPENERS[name](BytesIO(without_texts(data)))
 
 
 def _loaded(
@@ -213,36 +211,6 @@ def _loaded(
             return found, None
         return found, note_of(share, is_truncated)
     return image, None
-
-
-def media_type(data: bytes) -> str:
-    """The media type of a picture by its first bytes."""
-    name = _format_of(data)
-    return "application/octet-stream" if name is None else _MEDIA_TYPES[name]
-
-
-def _format_of(data: bytes) -> str | None:
-    """The format by the file's first bytes; names and content types aren't trusted."""
-    for signature, name in _SIGNATURES:
-        if data.startswith(signature):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WebP"
-    if data[4:8] == b"ftyp":
-        return _format_of_brands(data)
-    return None
-
-
-def _format_of_brands(data: bytes) -> str | None:
-    """AVIF and HEIC are one container; the brands that it names first tell them apart."""
-    size = int.from_bytes(data[:4], "big")
-    # The major brand, its version, then the compatible brands.
-    brands = [data[at : at + 4] for at in (8, *range(16, min(size, 256, len(data)), 4))]
-    if b"avif" in brands or b"avis" in brands:
-        return "AVIF"
-    if any(brand[:3] in (b"hei", b"hev") for brand in brands):
-        return "HEIC"
-    return None
 
 
 def _bad(error: Exception) -> BadImage:

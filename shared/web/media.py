@@ -5,8 +5,12 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
+
+from fastapi import Query
+
+from shared.contracts.annotations import MAX_URI
 
 # Files come from outside, so a browser must not run anything in them.
 FENCED = {
@@ -16,6 +20,15 @@ FENCED = {
     # A cached answer must not serve callers with another key, or none.
     "Vary": "Authorization",
 }
+
+FileUri = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_URI,
+        description="Which file of an image with several: one of its `uris`. By default the one "
+        "that is shown.",
+    ),
+]
 
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]|[%;/]")
 _LONGEST_NAME = 255
@@ -63,7 +76,10 @@ MANNERS: dict[int | str, dict[str, Any]] = {
     206: {"description": "The requested range."},
     304: {"description": "Unchanged, by `If-None-Match` or `If-Modified-Since`."},
 }
-IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}, **MANNERS}
+IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/*": _BYTES, "video/*": _BYTES}},
+    **MANNERS,
+}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
 ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": _BYTES}}}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": _BYTES}}}

@@ -12,8 +12,8 @@ from tests.e2e.engine import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 OPTIONAL = (
-    *("clip", "int8", "langchain", "llama-index", "mcp", "milvus-lite", "ocr", "otel", "parquet"),
-    *("postgres", "s3"),
+    *("clip", "int8", "jxl", "langchain", "llama-index", "mcp", "milvus-lite", "ocr", "otel"),
+    *("parquet", "postgres", "raw", "s3", "video"),
 )
 """Extras whose packages are imported only where a setting or a command asks for them."""
 

@@ -32,7 +32,7 @@ from shared.web import links
 from shared.web.admission import FORM, JSON, Gates, admits
 from shared.web.conditional import etag_of, matches
 from shared.web.keys import Scope
-from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
+from shared.web.media import FENCED, IMAGE, JPEG, FileUri, disposition, validators
 from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
@@ -177,26 +177,37 @@ def get_image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, SOURCE_AWAY),
 )
 @needs(Scope.READ)
-def get_image_file(here: Here, request: Request, image_id: str) -> Response:
-    """Return the unchanged file. Range and conditional requests are supported."""
+def get_image_file(here: Here, request: Request, image_id: str, uri: FileUri = None) -> Response:
+    """Return the unchanged file. Range and conditional requests are supported. Of a RAW and its
+    JPEG, which are one image, the JPEG, unless `uri` names the other.
+    """
     row, _ = here.images.get(image_id)
     places = here.images.places(image_id)
-    headers = FENCED | validators(f'"{row.sha256}"', datetime.fromisoformat(row.created_at))
-    has_file = any(place.has_file for place in places)
-    if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
-        # The bytes of an image never change, so the file need not be read.
-        return Response(status_code=304, headers=headers)
-    headers["Content-Disposition"] = disposition(places[0].uri)
-    if (row.bytes or 0) > _IN_MEMORY and (copied := _copied(here, request, image_id, places)):
-        return copied.response(headers)
+    if uri is not None:
+        places = [place for place in places if place.uri == uri]
+        if not places:
+            raise NotFound(f"Image {image_id!r} has no file {annotations.shown(uri)!r}.")
+    created = datetime.fromisoformat(row.created_at)
+    wanted = request.headers.get("if-none-match", "")
+    shown = next((place for place in places if place.has_file), None)
+    if shown is not None:
+        headers = FENCED | validators(f'"{shown.sha256}"', created)
+        if matches(wanted, headers["ETag"]):
+            # The bytes of a file of an image never change, so it need not be read.
+            return Response(status_code=304, headers=headers)
+        headers["Content-Disposition"] = disposition(shown.uri)
+        if shown.bytes > _IN_MEMORY and (copied := _copied(here, request, image_id, shown)):
+            return copied.response(headers)
     # A slow reader keeps it in memory.
-    charge(row.bytes or 0)
-    data, media_type = here.files.read(image_id, places)
+    charge(max((place.bytes for place in places), default=0) or row.bytes or 0)
+    data, media_type, found = here.files.read_one(image_id, places)
+    headers = FENCED | validators(f'"{found.sha256}"', created)
+    headers["Content-Disposition"] = disposition(found.uri)
     return Response(data, media_type=media_type, headers=headers)
 
 
 def _copied(
-    here: Container, request: Request, image_id: str, places: list[Place]
+    here: Container, request: Request, image_id: str, place: Place
 ) -> "SpooledFile | None":
     """Return a copy of a large file on disk, of which little is in memory while it is sent.
 
@@ -205,9 +216,9 @@ def _copied(
     gates: Gates = request.app.state.gates
     return SpooledFile.of(
         gates.spool,
-        max(place.bytes for place in places),
+        place.bytes,
         str(here.settings.data_dir / SPOOL_FOLDER),
-        lambda to: here.files.copy(image_id, places, to),
+        lambda to: here.files.copy(image_id, [place], to),
     )
 
 

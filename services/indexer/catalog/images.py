@@ -32,12 +32,14 @@ from services.indexer.catalog.locations import (
 )
 from services.indexer.catalog.remembering import recall, remember, remember_placeless
 from services.indexer.catalog.schema import features, images, locations, origins, tags
+from services.indexer.catalog.second_files import promote_second_files
 from services.indexer.catalog.source_claims import dismiss_claimed
 from services.indexer.catalog.tagging import add_tags
 from services.indexer.catalog.trash import forget_trashed, keeping, put_in_trash
 from services.indexer.catalog.undo_log import noting
 from services.indexer.catalog.view import View, items_of
 from shared.core.errors import NotFound
+from shared.media.names import is_raw
 from shared.snapshots.items import Item
 
 
@@ -102,6 +104,7 @@ class Images:
                 remember_placeless(db, before, change)
             follow(db, before, change)
             recall(db, new)
+            promote_second_files(db, lost)
             return left_without_place(db, lost, bury)
 
     def over_bounds(self, annotations: Sequence[Saying]) -> dict[int, str]:
@@ -178,16 +181,19 @@ class Images:
             return row, items_of(db, images.c.id == image_id)[0]
 
     def places(self, image_id: str) -> list[Place]:
-        """Return the places of an image's bytes. Raises NotFound."""
+        """Return the places of an image's bytes, RAW files last. Raises NotFound."""
         with self.database.read() as db:
             ordinal = self._ordinal(db, image_id)
             rows = db.execute(
-                select(locations, images.c.sha256)
+                select(locations, images.c.sha256.label("own"))
                 .join(images, images.c.ordinal == locations.c.ordinal)
                 .where(locations.c.ordinal == ordinal)
                 .order_by(locations.c.path)
             )
-            return [Place(r.path, r.uri, r.mtime_ns, r.bytes, sha256=r.sha256) for r in rows]
+            found = [
+                Place(r.path, r.uri, r.mtime_ns, r.bytes, sha256=r.sha256 or r.own) for r in rows
+            ]
+            return sorted(found, key=lambda place: is_raw(place.uri))
 
     def count(self) -> int:
         with self.database.read() as db:

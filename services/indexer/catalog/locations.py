@@ -22,7 +22,7 @@ Bury = Callable[[Mapping[int, str]], None]
 class Place:
     """Location of an image's bytes: an absolute path or a URL, and the `uri` that a user sees.
 
-    `sha256`: that of the image, where somebody is to read it.
+    `sha256`: that of the file, where it is known: of a RAW beside a JPEG, another than the image's.
     """
 
     path: str
@@ -75,6 +75,16 @@ def put_places(db: Connection, placed: Sequence[tuple[int, Place]]) -> tuple[set
         uris[row.path].add(row.uri)
         holders[row.path].add(row.ordinal)
     known = [path for path in paths if uris[path]]
+    own = {
+        row.ordinal: row.sha256
+        for row in among(
+            db,
+            select(images.c.ordinal, images.c.sha256),
+            images.c.ordinal,
+            list({ordinal for ordinal, _ in placed}),
+        )
+    }
+    before = {path: set(ordinals) for path, ordinals in holders.items()}
     changed: set[int] = set()
     lost: set[int] = set()
     now: dict[str, tuple[int, Place]] = {}
@@ -91,12 +101,29 @@ def put_places(db: Connection, placed: Sequence[tuple[int, Place]]) -> tuple[set
         holders[place.path] = {ordinal}
         now[place.path] = ordinal, place
     if known:
-        db.execute(bulk_sql.MOVE, [{"its_path": path, **_held(*now[path])} for path in known])
+        moves = [{"its_path": path, **_held(*now[path])} for path in known]
+        db.execute(bulk_sql.MOVE, moves)
+        # Whoever didn't read a file knows no more of its content than before.
+        sums = [
+            {"its_path": path, "sha256": _second(own, *now[path])}
+            for path in known
+            if now[path][1].sha256 or before[path] != {now[path][0]}
+        ]
+        if sums:
+            db.execute(bulk_sql.MOVE, sums)
         files = [{"its_path": path, "inode": now[path][1].inode} for path in known]
         db.execute(bulk_sql.IDENTIFY, files)
-    rows = [{"path": path, "uri": uri, **_held(*now[path])} for path, uri in new]
+    rows = [
+        {"path": path, "uri": uri, "sha256": _second(own, *now[path]), **_held(*now[path])}
+        for path, uri in new
+    ]
     add_rows(db, locations, rows)
     return changed, lost
+
+
+def _second(own: Mapping[int, str], ordinal: int, place: Place) -> str:
+    """Return the SHA-256 of a file that is not the image's own, else ""."""
+    return "" if place.sha256 == own.get(ordinal) else place.sha256
 
 
 def _held(ordinal: int, place: Place) -> dict[str, int]:

@@ -122,6 +122,15 @@ def _keep_pairs(db: Connection) -> None:
     )
 
 
+def _keep_second_files(db: Connection) -> None:
+    """Add the SHA-256 of files that are not the image's own, as the RAW beside a JPEG."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    _run(
+        db,
+        f"ALTER TABLE locations ADD COLUMN sha256 VARCHAR(64){ordered} DEFAULT '' NOT NULL",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
@@ -129,6 +138,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _keep_texts,
     _keep_judgements,
     _keep_pairs,
+    _keep_second_files,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

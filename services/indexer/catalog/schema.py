@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 9
+VERSION = 10
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -85,6 +85,8 @@ locations = Table(
     Column("bytes", Number, nullable=False),
     # The time of the last change of the file's inode, which no program can set; 0 if unknown.
     Column("ctime_ns", Number, nullable=False, server_default="0"),
+    # Of a second file of the picture, as the RAW beside a JPEG; "": the file is the image's own.
+    Column("sha256", String(64), nullable=False, server_default=""),
 )
 
 origins = Table(

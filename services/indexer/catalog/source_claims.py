@@ -23,6 +23,7 @@ from services.indexer.catalog.locations import (
 )
 from services.indexer.catalog.remembering import forget, remember_placeless
 from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
+from services.indexer.catalog.second_files import promote_second_files
 from services.indexer.catalog.trash import keeping, put_in_trash
 from services.indexer.catalog.undo_log import noting
 from shared.core.errors import NotFound
@@ -122,6 +123,7 @@ class Origins:
                 touch(db, changed | lost, change)
                 remember_placeless(db, before, change)
                 follow(db, before, change)
+                promote_second_files(db, lost)
                 return left_without_place(db, lost, bury)
 
     def drop(
@@ -148,6 +150,7 @@ class Origins:
                 touch(db, touched, change)
                 remember_placeless(db, before, change)
                 follow(db, before, change)
+                promote_second_files(db, touched)
                 return left_without_place(db, touched, bury)
 
     def delete(self, image_id: str, bury: Bury) -> None:

@@ -9,8 +9,8 @@ from services.indexer.catalog.bulk_sql import among
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 
 State = dict[str, Any]
-"""`tags`: texts by key. `metadata`. `places`: (path, uri, mtime_ns, bytes, ctime_ns). `claims`: of
-sources: (source, path, uri, inode, tags, metadata)."""
+"""`tags`: texts by key. `metadata`. `places`: (path, uri, mtime_ns, bytes, ctime_ns, sha256).
+`claims`: of sources: (source, path, uri, inode, tags, metadata)."""
 
 
 def states_of(db: Connection, ordinals: Collection[int]) -> dict[str, State]:
@@ -26,7 +26,7 @@ def states_of(db: Connection, ordinals: Collection[int]) -> dict[str, State]:
         numbered[row.ordinal]["tags"][row.key] = row.tag
     placed = select(locations).order_by(locations.c.path, locations.c.uri)
     for row in among(db, placed, locations.c.ordinal, wanted):
-        place = [row.path, row.uri, row.mtime_ns, row.bytes, row.ctime_ns]
+        place = [row.path, row.uri, row.mtime_ns, row.bytes, row.ctime_ns, row.sha256]
         numbered[row.ordinal]["places"].append(place)
     claimed = (
         select(locations.c.ordinal, origins)

@@ -42,8 +42,16 @@ class Trashed:
     @property
     def places(self) -> list[Place]:
         return [
-            Place(path, uri, mtime_ns, size, ctime_ns=ctime_ns, sha256=self.record["sha256"])
-            for path, uri, mtime_ns, size, ctime_ns in self.record["places"]
+            # Records of older versions have no SHA-256 of second files.
+            Place(
+                path,
+                uri,
+                mtime_ns,
+                size,
+                ctime_ns=ctime_ns,
+                sha256=next(iter(second), "") or self.record["sha256"],
+            )
+            for path, uri, mtime_ns, size, ctime_ns, *second in self.record["places"]
         ]
 
 
@@ -239,7 +247,7 @@ def put_places_back(db: Connection, placed: Mapping[int, Sequence[Sequence[Any]]
     own = {(row.path, row.uri) for row in known}
     rows: list[dict[str, Any]] = []
     for ordinal, places in placed.items():
-        for path, uri, mtime_ns, size, ctime_ns in places:
+        for path, uri, mtime_ns, size, ctime_ns, *second in places:
             if holder.setdefault(path, ordinal) != ordinal or (path, uri) in own:
                 continue
             own.add((path, uri))
@@ -251,6 +259,7 @@ def put_places_back(db: Connection, placed: Mapping[int, Sequence[Sequence[Any]]
                     "mtime_ns": mtime_ns,
                     "bytes": size,
                     "ctime_ns": ctime_ns,
+                    "sha256": next(iter(second), ""),
                 }
             )
     add_rows(db, locations, rows)

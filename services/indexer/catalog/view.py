@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from services.indexer.catalog.database import Database, revision
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.schema import features, images, locations, tags
+from shared.media.names import is_raw
 from shared.snapshots.items import Item
 
 _ROWS_AT_ONCE = 50_000
@@ -117,4 +118,7 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
         uris = found[ordinal].uris
         if uri not in uris:
             uris.append(uri)
+    for item in found.values():
+        # The first one names the file that is shown.
+        item.uris.sort(key=is_raw)
     return list(found.values())

@@ -223,7 +223,7 @@ class Ingest:
         entry = Entry(
             id_of_sha256(read.digest),
             read.digest,
-            place_of(file, stamp),
+            replace(place_of(file, stamp), sha256=read.digest),
             file.tags,
             file.metadata,
             self._source,

@@ -8,6 +8,7 @@ from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
 from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings, IngestTools
+from services.indexer.ingest.second_files import SecondFiles
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.collection import Collection
 from services.indexer.sources.source import SourceFile
@@ -50,10 +51,26 @@ class IngestService:
         read in ISE_INGEST_ROOTS alone.
         """
         self._compatibility.check_drift(pair)
-        task = Task(files, pair.visual, pair.matching, source, follows, confined)
-        if self._sharing is None or len(files) <= PART_FILES:
-            return self._take(task, job)
-        return self._sharing.run(task, job, self._take)
+        undo = job.id or None
+        record = partial(self._record_burying, undo) if follows else None
+        joining = SecondFiles(
+            self._images,
+            pair,
+            self.settings,
+            job,
+            source,
+            record or partial(self._images.record, undo=undo),
+        )
+        alone, seconds = joining.divided(files)
+
+        def ingest(some: Sequence[SourceFile]) -> IngestResult:
+            task = Task(some, pair.visual, pair.matching, source, follows, confined)
+            if self._sharing is None or len(some) <= PART_FILES:
+                return self._take(task, job)
+            return self._sharing.run(task, job, self._take)
+
+        result = ingest(alone)
+        return joining.join(seconds, result, ingest) if seconds else result
 
     def help(self) -> bool:
         """Run a part of another worker's job; return False if there is none."""

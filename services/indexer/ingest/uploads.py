@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
@@ -109,7 +109,7 @@ class Uploads:
             beside = sidecars.get(name)
             with self._holding([upload]):
                 data = upload.read()
-                place = self._files.keep(image_id, name, data)
+                place = replace(self._files.keep(image_id, name, data), sha256=digest)
                 file = facts_of(data, beside)
                 del data
             if image_id in embedded:

@@ -8,6 +8,7 @@ from services.indexer.sources import manifest
 from services.indexer.sources.allowlist import Root, check_allowed, check_path, local_roots
 from services.indexer.sources.manifest_source import read_rows
 from services.indexer.sources.naming import FolderTags
+from services.indexer.sources.pairs import with_partners
 from services.indexer.sources.resolver import Found, Resolver, archive_at
 from services.indexer.sources.sidecar import in_listing, is_sidecar
 from services.indexer.sources.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
@@ -16,6 +17,7 @@ from services.indexer.sources.source_list import Reading, Source
 from services.indexer.sources.walking import Walk, bad_lines
 from shared.contracts.indexer import TagsFrom
 from shared.core.errors import Forbidden, InvalidInput
+from shared.media.names import IMAGE_SUFFIXES
 from shared.objects.address import LOCAL, WEB, Address
 from shared.objects.file import File, LocalFile
 from shared.objects.local_path import readable
@@ -32,11 +34,6 @@ __all__ = [
     "reason",
     "stamp_of",
 ]
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"}
-    | {".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
-)
 
 
 def read_source(
@@ -61,10 +58,13 @@ def read_source(
     if not is_folder and tags_from is TagsFrom.FOLDER:
         raise InvalidInput(f"{source} is a file; tags by folder need a folder.")
     if not is_folder:
-        return read_rows(source, with_tags, roots, resolver, reading)
-    if source.is_local and archive_at(source) is None:
-        return _folder(source, with_tags, roots, reading)
-    return _listed(source, with_tags, roots, resolver, reading)
+        found = read_rows(source, with_tags, roots, resolver, reading)
+    elif source.is_local and archive_at(source) is None:
+        found = _folder(source, with_tags, roots, reading)
+    else:
+        found = _listed(source, with_tags, roots, resolver, reading)
+    found[:] = with_partners(found)
+    return found
 
 
 def nothing_in(source: Source) -> InvalidInput:

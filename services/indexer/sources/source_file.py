@@ -19,7 +19,7 @@ class SourceFile:
     """A file to take in. `uri`: its path within the source; `error`: why it can't be taken.
 
     `row`: the manifest's row that names it, for a person to find. `sidecar`: the XMP file beside it
-    that a listing has.
+    that a listing has. `partner`: the JPEG that a RAW file belongs to, or the RAW file of a JPEG.
     """
 
     file: File
@@ -29,6 +29,7 @@ class SourceFile:
     error: str | None = None
     row: str = ""
     sidecar: File | None = None
+    partner: "SourceFile | None" = None
 
     @property
     def path(self) -> str:

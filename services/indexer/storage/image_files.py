@@ -113,7 +113,12 @@ class ImageFiles:
         return first_of(beside)
 
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
-        """An image's own bytes and media type.
+        """An image's own bytes and media type; see `read_one`."""
+        data, media_type, _ = self.read_one(image_id, places)
+        return data, media_type
+
+    def read_one(self, image_id: str, places: list[Place]) -> tuple[bytes, str, Place]:
+        """The bytes of the first of an image's files that is there, their media type and place.
 
         The bytes that are returned were hashed: a time and a size are no proof, and some file
         systems keep no time that a program can't set. Raises NotFound when they are gone, changed
@@ -136,7 +141,7 @@ class ImageFiles:
                 continue
             else:
                 if data is not None:
-                    return data, images.media_type(data)
+                    return data, images.media_type(data), place
         if unavailable is not None:
             raise unavailable
         if outside == len(places):

@@ -170,25 +170,27 @@ class Sync:
     def _read(self, unread: list[tuple[SourceFile, Place]]) -> list[FileNow]:
         """Hash only files whose size an image has; another size means another image."""
         sizes = self._origins.sizes() if unread else set()
-        ids: dict[Place, str] = {}
+        ids: dict[Place, tuple[str, str]] = {}
         most = self._settings.max_image_bytes
         alike = [(f, place) for f, place in unread if place.bytes in sizes and place.bytes <= most]
         for (file, place), found in self._ahead(alike, self._hashed, lambda one: one[1].bytes):
             if isinstance(found, str):
-                ids[place] = id_of_sha256(found)
+                ids[place] = id_of_sha256(found), found
             else:
                 self._leave(file, found)
-        present = self._searchable(sorted(set(ids.values())))
+        present = self._searchable(sorted({image_id for image_id, _ in ids.values()}))
         deleted = {one.image_id for one in self._dismissed.values()} - present
         files: list[FileNow] = []
         for file, place in unread:
-            image_id = ids.get(place)
+            image_id, digest = ids.get(place, (None, ""))
             if (place.path, place.uri) in self._unsure:
                 continue
             if image_id in deleted:
                 now = Dismissed(image_id, place.path, place.mtime_ns, place.bytes)
                 self._dismissed_now.append(now)
             else:
+                # Hashed: the catalogue then knows whether it is the image's own file.
+                place = replace(place, sha256=digest)
                 files.append(FileNow(file, place, image_id if image_id in present else None))
         self.dismissed += len(self._dismissed_now)
         return files

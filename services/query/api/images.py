@@ -15,7 +15,7 @@ from shared.snapshots.items import Item
 from shared.web.admission import JSON, admits
 from shared.web.conditional import IS_HEAD
 from shared.web.keys import Scope
-from shared.web.media import FENCED, IMAGE, JPEG, forwarded
+from shared.web.media import FENCED, IMAGE, JPEG, FileUri, forwarded
 from shared.web.problems import (
     BAD_IMAGE,
     DAMAGED,
@@ -39,9 +39,11 @@ router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute
     responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, NO_INDEXER),
 )
 @needs(Scope.READ)
-async def get_image_file(request: Request, image_id: str) -> Response:
-    """Return the unchanged file. Range and conditional requests are supported."""
-    return await _passed_on(request, image_id, "file")
+async def get_image_file(request: Request, image_id: str, uri: FileUri = None) -> Response:
+    """Return the unchanged file. Range and conditional requests are supported. Of a RAW and its
+    JPEG, which are one image, the JPEG, unless `uri` names the other.
+    """
+    return await _passed_on(request, image_id, "file", uri)
 
 
 @router.get(
@@ -99,12 +101,14 @@ def described(item: Item, searcher: Searcher) -> ImageInfo:
     )
 
 
-async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
+async def _passed_on(
+    request: Request, image_id: str, kind: str, uri: str | None = None
+) -> Response:
     """Forward the indexer's answer, requesting only what the client needs."""
     client: AsyncClient = request.app.state.indexer
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
-    found = await client.send(indexer.get_picture(image_id, kind, method, given))
+    found = await client.send(indexer.get_picture(image_id, kind, method, given, uri))
     # A slow reader keeps it in memory.
     charge(len(found.content))
     headers = FENCED | forwarded(found.headers)

@@ -16,7 +16,7 @@ export class Add {
   #input = el("input", {
     type: "file",
     id: "add-files",
-    accept: "image/*",
+    accept: "image/*,video/*,.dng,.cr2,.cr3,.nef,.arw,.raf,.orf,.rw2,.jxl,.mkv",
     multiple: true,
     class: "unseen",
     "aria-describedby": "add-hint",

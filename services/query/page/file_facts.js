@@ -3,17 +3,18 @@
 import { bytes } from "./collection_words.js";
 import { localDay, wallTime } from "./dates.js";
 import { LARGE, number } from "./messages.js";
+import { clock } from "./video.js";
 
 /** Rows of what is known: [name, value]. */
 export function factsOf({ file = {}, added_at: added }) {
-  const { width, height, bytes: size, format } = file;
+  const { width, height, bytes: size, format, duration_s: length } = file;
   const pixels = width && height ? `${number(Number(width))} × ${number(Number(height))}` : null;
   const place = file.latitude != null && file.longitude != null ? placeOf(file) : null;
   return [
     [LARGE.taken, file.taken_at && wallTime(file.taken_at)],
     [LARGE.camera, file.camera],
     [LARGE.lens, file.lens],
-    [LARGE.size, [pixels, size && bytes(Number(size)), format].filter(Boolean).join(" · ")],
+    [LARGE.size, [pixels, length != null && clock(length), size && bytes(Number(size)), format].filter(Boolean).join(" · ")],
     [LARGE.position, place],
     [LARGE.added, added && localDay(added)],
   ].filter(([, value]) => value);

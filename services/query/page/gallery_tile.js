@@ -4,6 +4,7 @@ import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { dayName, wallDay } from "./dates.js";
 import { GALLERY } from "./messages.js";
+import { playMark } from "./video.js";
 import { nameOf } from "./words.js";
 
 export const FAVOURITE = "favourite";
@@ -33,7 +34,9 @@ export function galleryTile(image, query, { number, of }, spare = null) {
   const [img] = link.children;
   img.className = "";
   delete img.dataset.tried;
-  tile.querySelector(".heart")?.remove();
+  for (const mark of tile.querySelectorAll(".heart, .play-mark")) mark.remove();
+  const play = playMark(image);
+  if (play) link.after(play);
   if (isFavourite(image)) tile.append(el("span", { class: "heart", "aria-hidden": "true" }, icon("heart")));
   return tile;
 }

@@ -10,6 +10,7 @@ import { judgeQuestion } from "./judge_question.js";
 import { LARGE, SELECTION } from "./messages.js";
 import { strip } from "./strip.js";
 import { picture } from "./thumbnail.js";
+import { isVideo, player } from "./video.js";
 import { closeness, nameOf, percent } from "./words.js";
 import { Why } from "./why.js";
 import { Zoom } from "./zoom.js";
@@ -150,7 +151,7 @@ export class HitView {
       info: this.#tool(LARGE.info, "info", () => this.#info(), {
         "aria-pressed": String(!this.dialog.classList.contains("no-info")),
       }),
-      figure: withFrames(framed(el("figure", { class: "shown" }), picture(this.api, hit, name), hit.ratio), hit),
+      figure: withFrames(framed(el("figure", { class: "shown" }), (isVideo(hit) ? player : picture)(this.api, hit, name), hit.ratio), hit),
       other: el("figure", { class: "shown other", hidden: true }),
       words: el("div", { class: "why-words", role: "status" }),
     });

@@ -31,7 +31,7 @@ export const ADD = {
   action: "Add",
   nothing: "Choose a folder first.",
   files: "Drop pictures or a folder here, or choose them",
-  formats: "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC",
+  formats: "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, JPEG XL, RAW, MP4, MOV, WebM, MKV, AVI",
   tagsForAll: "Tags for all pictures",
   optional: "Comma-separated; optional.",
   example: "garden, summer",

@@ -62,6 +62,13 @@ async function fetched(api, url, img) {
   }
 }
 
+const RAW = /\.(dng|cr2|cr3|nef|nrw|arw|raf|orf|rw2|pef|srw)$/i;
+
+/** Whether the file may be one that browsers show: no RAW, which would be megabytes for nothing. */
+function hasPicture({ uris }) {
+  return uris.length > 0 && !RAW.test(uris[0]);
+}
+
 /** The whole picture of an image: its thumbnail, until the file itself is there. */
 export function picture(api, hit, alt) {
   const img = el("img", { alt, class: "here", decoding: "async" });
@@ -77,10 +84,10 @@ export function picture(api, hit, alt) {
   if (api.key === null) {
     img.src = small;
     // A format that the browser can't show stays a thumbnail.
-    if (hit.uris.length) show(api.fileUrl(hit.id), false);
+    if (hasPicture(hit)) show(api.fileUrl(hit.id), false);
   } else {
     fetched(api, small, img);
-    if (hit.uris.length)
+    if (hasPicture(hit))
       api.blob(api.fileUrl(hit.id)).then(
         (blob) => show(URL.createObjectURL(blob), true),
         () => img.dispatchEvent(new Event("error")),

@@ -6,6 +6,7 @@ import { checkMark, isFavourite } from "./gallery_tile.js";
 import { GALLERY } from "./messages.js";
 import { CLOSENESS } from "./messages_search.js";
 import { thumbnail } from "./thumbnail.js";
+import { playMark } from "./video.js";
 import { closeness, nameOf, percent } from "./words.js";
 
 export function tileOf(hit, search, api) {
@@ -30,6 +31,7 @@ export function tileOf(hit, search, api) {
       copies > 0 &&
         el("span", { class: "copies", "aria-hidden": "true" }, icon("copies"), `${copies + 1}`),
     ),
+    playMark(hit),
     checkMark(hit.id, name),
     isFavourite(hit) && el("span", { class: "heart", "aria-hidden": "true" }, icon("heart")),
     el(

@@ -65,7 +65,7 @@ export class Zoom {
   }
 
   #down(event) {
-    if (event.target.closest("button")) return;
+    if (event.target.closest("button, video")) return;
     this.#pointers.set(event.pointerId, event);
     this.stage.setPointerCapture(event.pointerId);
     this.#start = { x: event.clientX, y: event.clientY };

@@ -2,11 +2,13 @@
 
 from shared.core.errors import BadImage
 from shared.media import images
+from shared.media.video_head import VIDEOS
 
 _LEAST = 4 * 2**20
-_PLAIN, _PROGRESSIVE, _OTHER = 2, 8, 9
+_PLAIN, _PROGRESSIVE, _OTHER, _JXL, _VIDEO = 2, 8, 9, 20, 60
 """Bytes per pixel: a JPEG is scaled while it is decoded, but a progressive one needs all of its
-coefficients first; other formats are decoded in full, then converted."""
+coefficients first; other formats are decoded in full, then converted, JPEG XL as floats; a video's
+decoder keeps some twenty frames."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers of a frame's head, which has its size."""
@@ -26,10 +28,11 @@ def decoding_weight(data: bytes) -> int:
         width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
         return max(_LEAST, width * height * _OTHER)
     try:
-        _, image = images.opened(data)
+        name, image = images.opened(data)
     except BadImage:
         return _LEAST
-    return max(_LEAST, image.size[0] * image.size[1] * _OTHER)
+    each = _JXL if name == "JXL" else _VIDEO if name in VIDEOS else _OTHER
+    return max(_LEAST, image.size[0] * image.size[1] * each)
 
 
 def _of_jpeg(data: bytes) -> int:
