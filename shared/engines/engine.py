@@ -71,6 +71,20 @@ class Index(Protocol):
         """The `count` lists to look at, as `scan` takes them; less those beyond a reach, where the
         engine measures recall by one."""
 
+    def search(
+        self,
+        asked: PreparedQuery,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: int | None = None,
+    ) -> Candidates:
+        """What `scan` finds within the lists that `rank` gives. include: an ordinal to look at
+        wherever it is, unless the mask leaves it out."""
+
     def scan(
         self,
         asked: PreparedQuery,

@@ -98,7 +98,9 @@ class _Sample:
         index, neighbours = self._index, self._neighbours[metric]
         depths = None
         if index.is_coded(metric):
-            depths = _Depths(index, self._asked, self._ranks, self._gaps, neighbours, self._own)
+            depths = _Depths(
+                index, metric, self._asked, self._ranks, self._gaps, neighbours, self._own
+            )
         clusters = index.clusters
         probes = [_Probes(count) for count in _steps(clusters, 4)]
         reaches = [self._reaching(count) for count in _steps(clusters, 8)]
@@ -184,6 +186,7 @@ class _Depths:
     def __init__(
         self,
         index: InvertedIndex,
+        metric: Metric,
         asked: list[PreparedQuery],
         ranks: NDArray[np.int64],
         gaps: NDArray[np.float32],
@@ -202,7 +205,7 @@ class _Depths:
         self._places = np.full(neighbours.shape, -1, np.int64)
         for number, query in enumerate(asked):
             lists = np.argsort(ranks[number], kind="stable")[:widest]
-            rows = index.chosen_by_codes(query, lists, self._deepest)
+            rows = index.chosen_by_codes(query, lists, self._deepest, metric)
             if own is not None:
                 rows = rows[rows != own[number]]
             self._ranks[number, : len(rows)] = ranks[number][list_of[rows]]

@@ -88,14 +88,11 @@ class Lookup:
         self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch
     ) -> LookupResult:
         index, plan, query = self._space.index, self._plan, self._query
-        with watch("probe"):
-            radius = None if near is None else near.reach
-            lists = index.rank(self._prepared, nprobe, radius)
         with watch("scan"):
+            radius = None if near is None else near.reach
             depth = None if plan.depth is None else max(plan.depth, k)
-            include = None if query.itself is None else np.array([query.itself])
-            candidates = index.scan(
-                self._prepared, lists, k, self._metric, depth, self._mask, include
+            candidates = index.search(
+                self._prepared, nprobe, radius, k, self._metric, depth, self._mask, query.itself
             )
             candidates = with_ties(candidates, index.vectors, self._prepared.vector)
         keys = candidates.distances

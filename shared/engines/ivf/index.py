@@ -1,10 +1,13 @@
 """An inverted index over its segments: rank the clusters, probe the top ones, re-rank exactly.
 
 Two ways choose what is looked at exactly. Large segments have short codes in memory: those of the
-probed lists are compared, and only the nearest `depth` rows are read. Without codes, or where they
-don't fit what is asked, every row of the probed lists is read. Either way what comes out was
-measured on the stored vectors, first in float32 and, what survives that with a margin for rounding,
-in float64: so that order and ties don't depend on where a row lies.
+probed lists are compared, and only the nearest `depth` rows are read. Without codes, every row of
+the probed lists is read. Either way what comes out was measured on the stored vectors, first in
+float32 and, what survives that with a margin for rounding, in float64: so that order and ties don't
+depend on where a row lies.
+
+Where there are codes, and the processor can, all of this is one call of compiled code
+(`compiled.py`). The steps here do the same by faiss and numpy; their codes order by one metric only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +21,7 @@ from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.engines.ivf.coarse import Coarse, PreparedQuery
 from shared.engines.ivf.codes import CodedLists
+from shared.engines.ivf.compiled import CompiledIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.nearest_rows import NearestRows
 from shared.engines.ivf.partition import Partition
@@ -66,10 +70,15 @@ class InvertedIndex:
     segments: the first has the centroids, later ones are additions on them.
     metric: what the clusters and codes were made for; either can be asked for.
     former: an index that may have some of the segments; what is made ready of them is taken over.
+    compiled: whether compiled code searches it, where that can run.
     """
 
     def __init__(
-        self, segments: Sequence[Postings], metric: Metric, former: Self | None = None
+        self,
+        segments: Sequence[Postings],
+        metric: Metric,
+        former: Self | None = None,
+        compiled: bool = True,
     ) -> None:
         self.segments = list(segments)
         self.metric = metric
@@ -78,7 +87,12 @@ class InvertedIndex:
             self._coarse: Coarse = former._coarse
             ready = dict(zip(former.segments, former._coded, strict=True))
         else:
+            former = None
             self._coarse = Coarse(Partition.of(segments[0], metric))
+        self._compiled: CompiledIndex | None = None
+        if compiled and CompiledIndex.fits(self._coarse, segments):
+            before = None if former is None else former._compiled
+            self._compiled = CompiledIndex(self._coarse, segments, before)
         self._coded: list[CodedLists | None] = [
             ready[segment] if segment in ready else self._with_codes(segment)
             for segment in segments
@@ -88,7 +102,7 @@ class InvertedIndex:
 
     def _with_codes(self, segment: Postings) -> CodedLists | None:
         codec = self._coarse.codec
-        if codec is None or segment.codes is None:
+        if codec is None or segment.codes is None or self._compiled is not None:
             return None
         return CodedLists(codec, segment.codes, segment.list_offsets)
 
@@ -116,6 +130,8 @@ class InvertedIndex:
 
     def is_coded(self, metric: Metric) -> bool:
         """Return whether codes choose the candidates for a metric."""
+        if self._compiled is not None:
+            return True
         fits = metric is self.metric or self._one_length
         return fits and any(coded is not None for coded in self._coded)
 
@@ -162,6 +178,28 @@ class InvertedIndex:
         """Return the values that a reach is compared with: float32 of shape (clusters,)."""
         return self._coarse.gaps(asked)
 
+    def search(
+        self,
+        asked: PreparedQuery,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: int | None = None,
+    ) -> Candidates:
+        """Return what `scan` finds within the lists that `rank` gives. include: an ordinal."""
+        if self._compiled is not None and depth is not None and nprobe < self.clusters:
+            found = self._run(
+                self._compiled, asked, None, nprobe, reach, k, metric, depth, mask, include
+            )
+            if found.nprobe < self.clusters:
+                return found
+        lists = self.rank(asked, nprobe, reach)
+        more = None if include is None else np.array([include])
+        return self.scan(asked, lists, k, metric, depth, mask, more)
+
     def scan(
         self,
         asked: PreparedQuery,
@@ -182,6 +220,10 @@ class InvertedIndex:
         scanned = reranked = 0
         if not self.is_coded(metric) or len(lists) >= self.clusters:
             depth = None
+        is_one = include is None or len(include) == 1
+        if self._compiled is not None and depth is not None and is_one:
+            one = None if include is None else int(include[0])
+            return self._run(self._compiled, asked, lists, 0, None, k, metric, depth, mask, one)
         for number, segment in enumerate(self.segments):
             held = mask.held(number, lists)
             scanned += held
@@ -196,10 +238,46 @@ class InvertedIndex:
                 best.offer(number, rows, away, margin)
         return self._measured(asked.vector, lists, metric, best, scanned, mask.live, reranked)
 
+    def _run(
+        self,
+        compiled: CompiledIndex,
+        asked: PreparedQuery,
+        lists: NDArray[np.int64] | None,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int,
+        mask: Mask | None,
+        include: int | None,
+    ) -> Candidates:
+        some = None if mask is None or mask is self._whole else mask
+        found = compiled.search(asked.vector, lists, nprobe, reach, k, metric, depth, some, include)
+        return Candidates(
+            found.ordinals,
+            found.distances,
+            found.clusters,
+            found.ranks,
+            found.segments,
+            found.scanned,
+            (mask or self._whole).live,
+            found.nprobe,
+            found.reranked,
+        )
+
     def chosen_by_codes(
-        self, asked: PreparedQuery, lists: NDArray[np.int64], depth: int
+        self,
+        asked: PreparedQuery,
+        lists: NDArray[np.int64],
+        depth: int,
+        metric: Metric | None = None,
     ) -> NDArray[np.int64]:
-        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`."""
+        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`.
+
+        metric: one that `is_coded`; None: the index's own.
+        """
+        if self._compiled is not None:
+            return self._compiled.chosen_by_codes(asked.vector, lists, depth, metric or self.metric)
         coded = self._coded[0]
         if coded is None or asked.reduced is None:
             return np.empty(0, np.int64)

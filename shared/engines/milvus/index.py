@@ -130,7 +130,7 @@ class MilvusIndex:
 
     def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
-        return PreparedQuery(vector, vector, None)
+        return PreparedQuery(vector)
 
     def rank(
         self, asked: PreparedQuery, count: int, reach: float | None = None
@@ -139,6 +139,22 @@ class MilvusIndex:
         counts.
         """
         return np.arange(min(count, self._clusters))
+
+    def search(
+        self,
+        asked: PreparedQuery,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: int | None = None,
+    ) -> Candidates:
+        """Return what `scan` finds within the lists that `rank` gives. include: an ordinal."""
+        more = None if include is None else np.array([include])
+        lists = self.rank(asked, nprobe, reach)
+        return self.scan(asked, lists, k, metric, depth, mask, more)
 
     def scan(
         self,

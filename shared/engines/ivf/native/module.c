@@ -1,0 +1,323 @@
+/* The Python module `shared.engines.ivf._native`, of the stable ABI. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ivf.h"
+
+#if ISE_SUPPORTED
+#define COARSE "ivf.Coarse"
+#define SEGMENT "ivf.Segment"
+#define MOST_BUFFERS 6
+
+/* A struct whose arrays belong to Python, and are held for as long as it is. */
+typedef struct {
+    Coarse coarse;
+    Segment segment;
+    Py_buffer views[MOST_BUFFERS];
+    int count;
+} Holder;
+
+static void release(PyObject *capsule)
+{
+    Holder *holder = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
+    for (int i = 0; i < holder->count; i++)
+        PyBuffer_Release(holder->views + i);
+    free(holder->segment.packed), free(holder->segment.first_blocks);
+    free(holder);
+}
+
+static const void *hold(Holder *holder, PyObject *array, Py_ssize_t bytes)
+{
+    Py_buffer *view = holder->views + holder->count;
+    if (PyObject_GetBuffer(array, view, PyBUF_SIMPLE))
+        return NULL;
+    holder->count++;
+    if (view->len != bytes) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes where %zd are needed", view->len, bytes);
+        return NULL;
+    }
+    return view->buf != NULL ? view->buf : "";
+}
+
+static PyObject *new_coarse(PyObject *self, PyObject *args)
+{
+    long long dim, width, clusters, points_dim;
+    int metric;
+    PyObject *arrays[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "LLLLiOOOOO", &dim, &width, &clusters, &points_dim, &metric,
+                          arrays, arrays + 1, arrays + 2, arrays + 3, arrays + 4))
+        return NULL;
+    Holder *holder = calloc(1, sizeof *holder);
+    if (holder == NULL)
+        return PyErr_NoMemory();
+    PyObject *capsule = PyCapsule_New(holder, COARSE, release);
+    if (capsule == NULL)
+        return NULL;
+    Coarse *made = &holder->coarse;
+    made->dim = dim, made->width = width, made->clusters = clusters;
+    made->points_dim = points_dim, made->metric = metric;
+    Py_ssize_t size = sizeof(float);
+    if ((made->projection = hold(holder, arrays[0], dim * width * size)) == NULL ||
+        (made->offset = hold(holder, arrays[1], width * size)) == NULL ||
+        (made->points = hold(holder, arrays[2], clusters * points_dim * size)) == NULL ||
+        (made->squares = hold(holder, arrays[3], clusters * size)) == NULL ||
+        (made->codebooks = hold(holder, arrays[4], width * CODEWORDS * size)) == NULL) {
+        Py_DECREF(capsule);
+        return NULL;
+    }
+    return capsule;
+}
+
+static PyObject *new_segment(PyObject *self, PyObject *args)
+{
+    long long clusters, code_size, stride, file_offset;
+    int is_half, file;
+    PyObject *offsets, *ordinals, *by_ordinal, *norms, *codes, *stored;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "LLLpiLOOOOOO", &clusters, &code_size, &stride, &is_half, &file,
+                          &file_offset, &offsets, &ordinals, &by_ordinal, &norms, &stored,
+                          &codes))
+        return NULL;
+    Holder *holder = calloc(1, sizeof *holder);
+    if (holder == NULL)
+        return PyErr_NoMemory();
+    PyObject *capsule = PyCapsule_New(holder, SEGMENT, release);
+    if (capsule == NULL)
+        return NULL;
+    Segment *made = &holder->segment;
+    made->code_size = code_size, made->stride = stride, made->is_half = is_half;
+    made->file = file, made->file_offset = file_offset;
+    const uint8_t *bytes = NULL;
+    made->list_offsets = hold(holder, offsets, (clusters + 1) * 8);
+    if (made->list_offsets != NULL)
+        made->rows = made->list_offsets[clusters];
+    if (made->list_offsets == NULL ||
+        (made->ordinals = hold(holder, ordinals, made->rows * 8)) == NULL ||
+        (made->by_ordinal = hold(holder, by_ordinal, made->rows * 8)) == NULL ||
+        (made->norms = hold(holder, norms, made->rows * 4)) == NULL ||
+        (made->vectors = hold(holder, stored, made->rows * stride)) == NULL ||
+        (codes != Py_None && (bytes = hold(holder, codes, made->rows * code_size)) == NULL)) {
+        Py_DECREF(capsule);
+        return NULL;
+    }
+    if (bytes != NULL) {
+        int64_t blocks = 0;
+        for (int64_t list = 0; list < clusters; list++)
+            blocks += (made->list_offsets[list + 1] - made->list_offsets[list] + BLOCK - 1) / BLOCK;
+        made->packed = calloc((size_t)(blocks * BLOCK * code_size + 64), 1);
+        made->first_blocks = malloc((size_t)(clusters + 1) * sizeof(int64_t));
+        if (made->packed == NULL || made->first_blocks == NULL) {
+            Py_DECREF(capsule);
+            return PyErr_NoMemory();
+        }
+        Py_BEGIN_ALLOW_THREADS
+        pack_codes(bytes, made->list_offsets, clusters, code_size, made->packed,
+                   made->first_blocks);
+        Py_END_ALLOW_THREADS
+    }
+    return capsule;
+}
+
+static Holder *holder_of(PyObject *capsule, const char *name)
+{
+    return PyCapsule_GetPointer(capsule, name);
+}
+
+static int as_view(PyObject *array, Py_buffer *view, Py_ssize_t least)
+{
+    if (PyObject_GetBuffer(array, view, PyBUF_SIMPLE))
+        return -1;
+    if (view->len < least) {
+        PyBuffer_Release(view);
+        PyErr_SetString(PyExc_ValueError, "an array is too short");
+        return -1;
+    }
+    return 0;
+}
+
+static int are_lists(const Py_buffer *view, int64_t clusters)
+{
+    const int64_t *lists = view->buf;
+    for (Py_ssize_t i = 0; i < view->len / 8; i++)
+        if (lists[i] < 0 || lists[i] >= clusters) {
+            PyErr_SetString(PyExc_ValueError, "there is no such list");
+            return 0;
+        }
+    return 1;
+}
+
+/* Columns of int64 and float64, one after another. */
+static PyObject *as_bytes(const Found *found)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, found->count * 40);
+    char *text = bytes == NULL ? NULL : PyBytes_AsString(bytes);
+    if (text == NULL)
+        return NULL;
+    int64_t *out = (int64_t *)text, n = found->count;
+    for (int64_t i = 0; i < n; i++) {
+        const Hit *hit = found->hits + i;
+        out[i] = hit->ordinal;
+        out[n + i] = hit->cluster;
+        out[2 * n + i] = hit->rank;
+        out[3 * n + i] = hit->segment;
+        memcpy(out + 4 * n + i, &hit->distance, 8);
+    }
+    return bytes;
+}
+
+/* Fills `masks` from pairs of arrays; each view is released by the caller. */
+static int as_masks(PyObject *given, const Coarse *coarse, Segment *const *segments,
+                    Py_ssize_t count, Mask *masks, Py_buffer *views, int *viewed)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyTuple_GetItem(given, i);
+        PyObject *offsets = pair == NULL ? NULL : PyTuple_GetItem(pair, 0);
+        PyObject *bits = pair == NULL ? NULL : PyTuple_GetItem(pair, 1);
+        if (offsets == NULL || bits == NULL)
+            return -1;
+        if (as_view(offsets, views + *viewed, (coarse->clusters + 1) * 8))
+            return -1;
+        masks[i].offsets = views[(*viewed)++].buf;
+        masks[i].bits = NULL;
+        if (bits != Py_None) {
+            if (as_view(bits, views + *viewed, (segments[i]->rows + 7) / 8))
+                return -1;
+            masks[i].bits = views[(*viewed)++].buf;
+        }
+    }
+    return 0;
+}
+
+static PyObject *py_search(PyObject *self, PyObject *args)
+{
+    PyObject *coarse_of, *segments_of, *query, *lists, *reach, *mask, *include, *answer = NULL;
+    long long nprobe, k, depth;
+    int metric;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OO!OOLOLiLOO", &coarse_of, &PyTuple_Type, &segments_of, &query,
+                          &lists, &nprobe, &reach, &k, &metric, &depth, &mask, &include))
+        return NULL;
+    Holder *holder = holder_of(coarse_of, COARSE);
+    if (holder == NULL)
+        return NULL;
+    const Coarse *coarse = &holder->coarse;
+    Py_ssize_t count = PyTuple_Size(segments_of);
+    Segment **segments = malloc((size_t)(count + 1) * sizeof *segments);
+    Mask *masks = malloc((size_t)(count + 1) * sizeof *masks);
+    Py_buffer *views = malloc((size_t)(2 * count + 2) * sizeof *views);
+    int viewed = 0;
+    Request request = {.metric = metric, .nprobe = nprobe, .k = k, .depth = depth};
+    const int64_t *given = NULL;
+    int64_t given_count = 0;
+    if (segments == NULL || masks == NULL || views == NULL) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Holder *one = holder_of(PyTuple_GetItem(segments_of, i), SEGMENT);
+        if (one == NULL)
+            goto end;
+        segments[i] = &one->segment;
+    }
+    if (as_view(query, views, coarse->dim * 4))
+        goto end;
+    request.query = views[viewed++].buf;
+    if (lists != Py_None) {
+        if (as_view(lists, views + viewed, 0))
+            goto end;
+        given = views[viewed++].buf, given_count = views[viewed - 1].len / 8;
+        if (!are_lists(views + viewed - 1, coarse->clusters))
+            goto end;
+    }
+    if (reach != Py_None)
+        request.has_reach = 1, request.reach = (float)PyFloat_AsDouble(reach);
+    if (include != Py_None)
+        request.has_include = 1, request.include = PyLong_AsLongLong(include);
+    if (PyErr_Occurred())
+        goto end;
+    if (mask != Py_None && as_masks(mask, coarse, segments, count, masks, views, &viewed))
+        goto end;
+    Found found;
+    int failed;
+    Py_BEGIN_ALLOW_THREADS
+    failed = search(coarse, segments, count, mask == Py_None ? NULL : masks, &request, given,
+                    given_count, &found);
+    Py_END_ALLOW_THREADS
+    PyObject *bytes = failed ? PyErr_NoMemory() : as_bytes(&found);
+    if (bytes != NULL)
+        answer = Py_BuildValue("NLLLL", bytes, (long long)found.count, (long long)found.scanned,
+                               (long long)found.reranked, (long long)found.nprobe);
+    free(found.hits);
+end:
+    for (int i = 0; views != NULL && i < viewed; i++)
+        PyBuffer_Release(views + i);
+    free(segments), free(masks), free(views);
+    return answer;
+}
+
+static PyObject *py_nearest(PyObject *self, PyObject *args)
+{
+    PyObject *coarse_of, *segment_of, *query, *lists, *answer = NULL;
+    long long depth;
+    int metric;
+    Py_buffer vector, numbers;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOLi", &coarse_of, &segment_of, &query, &lists, &depth, &metric))
+        return NULL;
+    Holder *one = holder_of(coarse_of, COARSE), *two = holder_of(segment_of, SEGMENT);
+    if (one == NULL || two == NULL || as_view(query, &vector, one->coarse.dim * 4))
+        return NULL;
+    if (as_view(lists, &numbers, 0)) {
+        PyBuffer_Release(&vector);
+        return NULL;
+    }
+    depth = depth < two->segment.rows ? depth : two->segment.rows;
+    uint64_t *best = malloc((size_t)(depth + 1) * sizeof *best);
+    int64_t found = -1;
+    if (best != NULL && two->segment.packed != NULL && are_lists(&numbers, one->coarse.clusters)) {
+        Py_BEGIN_ALLOW_THREADS
+        found = nearest_codes(&one->coarse, &two->segment, vector.buf, numbers.buf,
+                              numbers.len / 8, depth, metric, NULL, best);
+        Py_END_ALLOW_THREADS
+    }
+    if (found >= 0)
+        answer = PyBytes_FromStringAndSize((const char *)best, found * 8);
+    else if (!PyErr_Occurred())
+        PyErr_NoMemory();
+    free(best);
+    PyBuffer_Release(&vector), PyBuffer_Release(&numbers);
+    return answer;
+}
+#endif
+
+static PyObject *py_level(PyObject *self, PyObject *args)
+{
+    int limit = -1;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "|i", &limit))
+        return NULL;
+    if (limit >= 0)
+        ivf_limit_level(limit);
+    return PyLong_FromLong(ivf_level());
+}
+
+static PyMethodDef methods[] = {
+    {"level", py_level, METH_VARARGS, "Return 0: can't run here, 1: AVX2, 2: AVX-512."},
+#if ISE_SUPPORTED
+    {"coarse", new_coarse, METH_VARARGS, "Return the clusters of an index."},
+    {"segment", new_segment, METH_VARARGS, "Return a segment; its codes are copied."},
+    {"search", py_search, METH_VARARGS, "Search with one query."},
+    {"nearest", py_nearest, METH_VARARGS, "Return the rows with the nearest codes, unordered."},
+#endif
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_native", "Search of the local engine.", -1, methods,
+    NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&module); }
