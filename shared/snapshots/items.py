@@ -168,7 +168,7 @@ class ItemsFile:
         # Plain arrays over the map: indexing a memmap takes ten times as long.
         self.ordinals: NDArray[np.int64] = np.asarray(file["ordinals"])
         self._record_offsets: NDArray[np.int64] = np.asarray(file["record_offsets"])
-        self._records: NDArray[np.uint8] = np.asarray(file["records"])
+        self._records = memoryview(np.asarray(file["records"]))
         self._id_hashes: NDArray[np.uint64] = file["id_hashes"]
         self._id_rows: NDArray[np.int64] = file["id_rows"]
         self._metadata = MetadataIndex.within(file)
@@ -206,8 +206,8 @@ class ItemsFile:
     def item(self, row: int) -> Item:
         """The record in a row."""
         try:
-            start, end = self._record_offsets[row : row + 2]
-            data = self._records[start:end].tobytes()
+            start, end = self._record_offsets[row : row + 2].tolist()
+            data = bytes(self._records[start:end])
             item = Item(int(self.ordinals[row]), **_read(data))
             return item if _is_plain(data) else item.presentable()
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -217,6 +217,13 @@ class ItemsFile:
         """The row of an image, or None."""
         row = int(self.ordinals.searchsorted(ordinal))
         return row if row < len(self.ordinals) and self.ordinals[row] == ordinal else None
+
+    def rows_of(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of each image, or -1; int64 of the same shape."""
+        if not len(self.ordinals):
+            return np.full(len(ordinals), -1, np.int64)
+        rows = np.minimum(self.ordinals.searchsorted(ordinals), len(self.ordinals) - 1)
+        return np.where(self.ordinals[rows] == ordinals, rows, -1)
 
     def rows_of_id(self, image_id: str) -> list[int]:
         """The rows of an id; more than one only where it was deleted and added again."""

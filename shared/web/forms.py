@@ -10,6 +10,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import anyio.to_thread
+from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -43,9 +44,9 @@ class BoundedRequest(Request):
             if sum(map(body.count, _MARKS)) > most:
                 raise HTTPException(413, f"The body has over {most:,} values. Send less at once.")
             if len(body) <= _INLINE:
-                self._json = json.loads(body)
+                self._json = _parsed(body)
             else:
-                self._json = await anyio.to_thread.run_sync(json.loads, body)
+                self._json = await anyio.to_thread.run_sync(_parsed, body)
             # Its text isn't needed any more, and may hold pictures.
             self._body = b""
         return self._json
@@ -74,6 +75,15 @@ class BoundedRequest(Request):
             # FastAPI makes any other error while a body is read a 400.
             raise HTTPException(507, full.detail) from error
         return self._form
+
+
+def _parsed(body: bytes) -> Any:
+    """Parse JSON. Raises JSONDecodeError and others as `json.loads` does."""
+    try:
+        # Twice as fast; it reads less than Python does, such as no lone surrogates.
+        return from_json(body)
+    except ValueError:
+        return json.loads(body)
 
 
 class _Parser(MultiPartParser):

@@ -130,6 +130,20 @@ class Collection:
                 return file.item(row)
         return None
 
+    def items(self, ordinals: NDArray[np.int64]) -> list[Item | None]:
+        """The newest record of each image; None where there is none."""
+        found: list[Item | None] = [None] * len(ordinals)
+        left = np.arange(len(ordinals))
+        for file in reversed(self._items):
+            rows = file.rows_of(ordinals[left])
+            there = rows >= 0
+            for place, row in zip(left[there].tolist(), rows[there].tolist(), strict=True):
+                found[place] = file.item(row)
+            left = left[~there]
+            if not len(left):
+                break
+        return found
+
     def has(self, ordinals: NDArray[np.int64]) -> Bits:
         """Return whether each of some images has a record."""
         found = np.zeros(len(ordinals), bool)

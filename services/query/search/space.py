@@ -208,7 +208,9 @@ class Space:
         placed: NDArray[np.float32] = vectors[0]
         return placed
 
-    def given(self, vector: Sequence[float], metric: Metric | None) -> NDArray[np.float32]:
+    def given(
+        self, vector: Sequence[float] | NDArray[np.float64], metric: Metric | None
+    ) -> NDArray[np.float32]:
         """A vector that a caller sent, placed. Raises BadVector, as where vectors are added.
 
         `metric`: that of the search; None: the index's own.

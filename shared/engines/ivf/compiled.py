@@ -1,8 +1,8 @@
 """The compiled search (`native/`): one call from a query vector to exact distances.
 
-Runs on x86-64 processors with AVX2 where the extension was built; elsewhere `InvertedIndex` does the
-same steps by faiss and numpy. FAISS_OPT_LEVEL, which limits faiss to older instructions, limits this
-too.
+Runs on x86-64 processors with AVX2 where the extension was built; elsewhere `InvertedIndex` does
+the same steps by faiss and numpy. FAISS_OPT_LEVEL, which limits faiss to older instructions, limits
+this too.
 """
 
 import os

@@ -7,7 +7,7 @@ float32 and, what survives that with a margin for rounding, in float64: so that 
 depend on where a row lies.
 
 Where there are codes, and the processor can, all of this is one call of compiled code
-(`compiled.py`). The steps here do the same by faiss and numpy; their codes order by one metric only.
+(`compiled.py`). The steps here do the same by faiss and numpy; their codes order by one metric.
 """
 
 from collections.abc import Iterator, Sequence
