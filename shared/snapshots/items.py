@@ -15,6 +15,7 @@ A newer file's record of an image stands before an older one's: a retag is a new
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -149,14 +150,20 @@ def _is_plain(data: bytes) -> bool:
     """Return whether a record can certainly be answered completely; cheap, because it runs for
     every hit.
     """
-    # Python writes these three for values that JSON lacks: NaN, infinities and lone surrogates.
+    return not _is_large(data) and not _has_oddities(data)
+
+
+def _is_large(data: bytes) -> bool:
+    """Return whether a record may be larger or deeper than an answer has."""
     return (
-        len(data) < annotations.ANSWERED.bytes
-        and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth
-        and b"NaN" not in data
-        and b"Infinity" not in data
-        and b"\\ud" not in data
+        len(data) >= annotations.ANSWERED.bytes
+        or data.count(b"{") + data.count(b"[") >= annotations.ANSWERED.depth
     )
+
+
+def _has_oddities(data: bytes) -> bool:
+    # Python writes these three for values that JSON lacks: NaN, infinities and lone surrogates.
+    return b"NaN" in data or b"Infinity" in data or b"\\ud" in data
 
 
 class ItemsFile:
@@ -212,6 +219,20 @@ class ItemsFile:
             return item if _is_plain(data) else item.presentable()
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"{self.path.name}: record {row} can't be read: {error}") from error
+
+    def items(self, rows: NDArray[np.int64]) -> list[Item]:
+        """The records in some rows; read together, which takes a third of the time."""
+        starts, ends = self._record_offsets[rows].tolist(), self._record_offsets[rows + 1].tolist()
+        each = [bytes(self._records[a:b]) for a, b in zip(starts, ends, strict=True)]
+        data = b",".join(each)
+        if not _has_oddities(data) and not any(map(_is_large, each)):
+            with suppress(ValueError, TypeError, AttributeError):
+                records = from_json(b"[" + data + b"]")
+                if len(records) == len(rows):
+                    ordinals = self.ordinals[rows].tolist()
+                    return [Item(one, **of) for one, of in zip(ordinals, records, strict=True)]
+        # One by one, to tell which record is damaged.
+        return [self.item(row) for row in rows.tolist()]
 
     def row_of(self, ordinal: int) -> int | None:
         """The row of an image, or None."""

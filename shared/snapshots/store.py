@@ -23,15 +23,15 @@ class SnapshotStore:
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "snapshots"
         self.segments = data_dir / "segments"
+        self._current = str(self.folder / CURRENT)
         # One tuple, so that readers in other threads never see half of a change.
         self._seen: tuple[bytes, int] | None = None
 
     def current_number(self) -> int | None:
         """Return the number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
         # Every search asks for it, so what was read before isn't checked anew.
-        path = self.folder / CURRENT
         try:
-            fd = os.open(path, os.O_RDONLY)
+            fd = os.open(self._current, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
@@ -40,7 +40,7 @@ class SnapshotStore:
             os.close(fd)
         seen = self._seen
         if seen is None or seen[0] != data:
-            number = number_in(data.decode(errors="replace"), path)
+            number = number_in(data.decode(errors="replace"), self._current)
             self._seen = seen = data, number
         return seen[1]
 

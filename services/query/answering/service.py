@@ -198,31 +198,39 @@ class SearchService:
         pages = Pages(search.key, search.options)
         if isinstance(search, StoredSearch):
             # Switching to a thread and back would take a good part of the time of a short search.
-            if alone and self._is_short(search.options):
-                return self._answer_now(search, pages, watch)
+            if alone and (searcher := self._at_once(search.options)) is not None:
+                return self._answer_now(search, pages, watch, searcher)
             return await _in_thread(lambda: self._answer_now(search, pages, watch))
         resolved = await search.resolve(await self.searcher(), pages.after, watch)
         return await _in_thread(lambda: _rank(resolved, search.options, pages, watch))
 
-    def _answer_now(self, search: StoredSearch, pages: Pages, watch: Stopwatch) -> SearchResponse:
-        searcher = self.searcher_now()
+    def _answer_now(
+        self,
+        search: StoredSearch,
+        pages: Pages,
+        watch: Stopwatch,
+        searcher: Searcher | None = None,
+    ) -> SearchResponse:
+        searcher = searcher or self.searcher_now()
         resolved = Resolved(searcher, search.resolve(searcher, pages.after))
         return _rank(resolved, search.options, pages, watch)
 
-    def _is_short(self, options: SearchOptions) -> bool:
-        """Tell whether a search that needs no embedder takes milliseconds."""
+    def _at_once(self, options: SearchOptions) -> Searcher | None:
+        """Return the collection as of now if a search that needs no embedder takes milliseconds;
+        else None.
+        """
         limits = (options.nprobe, options.recall_target, options.filter, options.cursor)
         # A sorted one ranks all that may match and reads their records.
         is_plain = (
             not options.exact and options.sort.images is None and all(one is None for one in limits)
         )
         if not is_plain or options.offset + options.limit > _FEW:
-            return False
+            return None
         # Opening a new snapshot takes seconds, so that isn't done in the event loop.
-        collection = self.snapshots.settled()
-        return (
-            collection is not None and collection.visual is not None and collection.visual.is_quick
-        )
+        settled = self.snapshots.settled()
+        if settled is None or settled[0].visual is None or not settled[0].visual.is_quick:
+            return None
+        return Searcher(*settled, self._recall_target, self.audit)
 
 
 def _rank(

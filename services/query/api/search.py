@@ -36,7 +36,7 @@ from shared.web.problems import (
     VECTORS_ONLY,
     problems,
 )
-from shared.web.scoped import ScopedRoute, needs
+from shared.web.scoped import ScopedRoute, needs, receives
 
 router = APIRouter(
     prefix="/v1", tags=["search"], route_class=ScopedRoute, responses=problems(SEARCHES, BEHIND)
@@ -159,11 +159,11 @@ async def search_by_term(request: Request, query: Annotated[TermQuery, Query()])
 )
 @needs(Scope.READ)
 @admits(SEARCH_JSON)
+@receives(SearchRequest)
 async def search_images(request: Request, body: SearchRequest) -> Response:
     """Search by one subject, or by several weighted `parts` together. Returns hits with scores,
     expected recall and timings.
     """
-    # Without dependencies, which take as long to resolve as hits to write.
     state = request.app.state
     return _json(await state.writer.answer(await state.asking.request(body)))
 

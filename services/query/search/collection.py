@@ -137,8 +137,9 @@ class Collection:
         for file in reversed(self._items):
             rows = file.rows_of(ordinals[left])
             there = rows >= 0
-            for place, row in zip(left[there].tolist(), rows[there].tolist(), strict=True):
-                found[place] = file.item(row)
+            read = file.items(rows[there])
+            for place, item in zip(left[there].tolist(), read, strict=True):
+                found[place] = item
             left = left[~there]
             if not len(left):
                 break

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ def page_of(
     is_full = len(hits) == options.limit
     end = None
     if is_full and start + options.limit < total:
-        end = PageEnd(ordinals, ranking.place(positions[-1]))
+        end = PageEnd(ordinals, partial(ranking.place, positions[-1]))
     if options.group_duplicates and hits and collection.visual is not None:
         hits = folded(hits, ordinals, collection.visual)
     return Page(hits, is_full or below > 0, end, cut_off(hits, below, options))

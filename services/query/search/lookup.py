@@ -95,7 +95,7 @@ class Lookup:
                 self._prepared, nprobe, radius, k, self._metric, depth, self._mask, query.itself
             )
             candidates = with_ties(candidates, index.vectors, self._prepared.vector)
-        keys = candidates.distances
+        keys: NDArray[np.float64] | None = None
         if self._reranks:
             with watch("rerank"):
                 same, passing = query.same(self._metric), self._passing(candidates)
@@ -103,10 +103,11 @@ class Lookup:
                     candidates, index, self._prepared.vector, self._metric, same, passing
                 )
         with watch("rank"):
-            kept = ~np.isin(candidates.ordinals, self._leave_out)
-            ranking = Ranking(
-                candidates.at(kept), self._id_of, query.itself, query.same(self._metric), keys[kept]
-            )
+            shown = candidates
+            if self._leave_out:
+                kept = ~np.isin(candidates.ordinals, self._leave_out)
+                shown, keys = candidates.at(kept), None if keys is None else keys[kept]
+            ranking = Ranking(shown, self._id_of, query.itself, query.same(self._metric), keys)
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
         return LookupResult(candidates, ranking, start, near)

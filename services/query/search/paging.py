@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,15 @@ class Place:
 
 @dataclass(frozen=True)
 class PageEnd:
-    """Hits that a page with successors has shown: their ordinals, and the place of the last."""
+    """Hits that a page with successors has shown: their ordinals, and where the last one is."""
 
     ordinals: list[int]
-    place: Place
+    find_place: Callable[[], Place]
+
+    @property
+    def place(self) -> Place:
+        """The place of the last hit, which only long lists need."""
+        return self.find_place()
 
 
 class Ranking:
@@ -51,6 +56,7 @@ class Ranking:
     ) -> None:
         self.found = found
         self._id_of = id_of
+        self._may_move = keys is not None
         keys = (found.distances if keys is None else keys).copy()
         own = np.flatnonzero(found.ordinals == itself)
         if len(own) and found.distances[own[0]] - found.distances[0] <= same:
@@ -99,8 +105,9 @@ class Ranking:
         """
         ranks = self._ranks[positions]
         end = int(ranks.max(initial=-1)) + 1
-        own = self.found.distances[self._order[:end]]
-        away = np.where(is_moved(self._keys[:end]), moved_distances(self._keys[:end]), own)
+        away, keys = self.found.distances[self._order[:end]], self._keys[:end]
+        if self._may_move:
+            away = np.where(is_moved(keys), moved_distances(keys), away)
         lowest = np.minimum.accumulate(distances.scores(away, metric))
         found: list[float] = lowest[ranks].tolist()
         return found
@@ -113,6 +120,8 @@ class Ranking:
         """Positions of the candidates at places start : end, those of one key by id."""
         positions: list[int] = self._order[start:end].tolist()
         keys: list[float] = self._keys[start:end].tolist()
+        if all(map(lt, keys, keys[1:])):
+            return positions
         ordered: list[int] = []
         for _, tied in groupby(zip(keys, positions, strict=True), key=itemgetter(0)):
             some = [position for _, position in tied]

@@ -291,6 +291,8 @@ class Searcher:
         k = (query.after.offset if query.after else options.offset) + options.limit
         # The query image itself is always found, so recall concerns the others.
         wanted = min(k, space.index.rows - 1)
+        if options.filter is None and options.nprobe is None and not options.exact:
+            return space.plans.of(metric, wanted, options, self._recall_target)
         kept = None if options.filter is None else FilterEstimate(space.index, prepared, mask)
         return plan(
             space.curves,
