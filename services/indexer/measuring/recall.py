@@ -194,6 +194,7 @@ class _Depths:
         own: NDArray[np.int64] | None,
     ) -> None:
         postings = index.segments[0]
+        self._is_other = metric is not index.metric
         list_of = np.repeat(np.arange(index.clusters), np.diff(postings.list_offsets))
         of_neighbours = np.take_along_axis(ranks, list_of[neighbours], axis=1)
         widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
@@ -225,9 +226,11 @@ class _Depths:
         found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
         return np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
 
-    def least(self, order: NDArray[np.float64], held: float, least: float) -> tuple[int, float]:
+    def least(
+        self, order: NDArray[np.float64], held: float, least: float
+    ) -> tuple[int | None, float]:
         """Return the least depth that loses little of the neighbours in the probed clusters, and
-        its recall.
+        its recall; None where codes of the other metric lose more at any depth.
 
         Little is half of the loss by the probes. `order`: of the top k. `held`: share of them in
         the clusters. `least`: recall of fewer probes, which is a lower bound.
@@ -236,6 +239,8 @@ class _Depths:
         # A neighbour at place n of the order needs a depth of n + 1.
         depths = np.sort(order[np.isfinite(order)]) + 1
         wanted = math.ceil(aim * order.size - 1e-9)
+        if self._is_other and wanted > len(depths):
+            return None, held
         if wanted <= 0 or wanted > len(depths):
             depth = self._deepest
         else:

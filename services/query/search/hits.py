@@ -1,8 +1,9 @@
 """From ranked candidates to a page of hits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -66,8 +67,12 @@ def page_of(
     metric: Metric,
     total: int,
     grounds: HitEvidence,
+    records: Mapping[int, Item] = MappingProxyType({}),
 ) -> Page:
-    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
+    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not.
+
+    records: those that were read before, by ordinal.
+    """
     found = ranking.found
     positions = ranking.page(start, options.limit)
     scores = distances.scores(found.distances[positions], metric).tolist()
@@ -85,7 +90,9 @@ def page_of(
         if passes(score, passing, options):
             shown.append(_Shown(position, ordinal, score, relevance, chance))
     ordinals = [one.ordinal for one in shown]
-    items = collection.items(np.array(ordinals, np.int64))
+    items = [records.get(ordinal) for ordinal in ordinals]
+    if None in items:
+        items = collection.items(np.array(ordinals, np.int64))
     hits = [
         _hit(collection, space, found, one, item, options, grounds)
         for one, item in zip(shown, items, strict=True)

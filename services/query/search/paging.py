@@ -1,7 +1,7 @@
 """One page of candidates, ties by id, the image itself first among its equals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter, lt
 
@@ -30,7 +30,7 @@ class PageEnd:
     """Hits that a page with successors has shown: their ordinals, and where the last one is."""
 
     ordinals: list[int]
-    find_place: Callable[[], Place]
+    find_place: Callable[[], Place] = field(compare=False)
 
     @property
     def place(self) -> Place:

@@ -24,6 +24,10 @@ _METRICS = {Metric.COSINE: 0, Metric.L2: 1}
 _LEVELS = {"": 2, "AVX512_SPR": 2, "AVX512": 2, "AVX2": 1}
 
 
+CompiledSearch = tuple[NDArray[np.float32], int, float | None, int, Metric, int | None, int | None]
+"""Vector, nprobe, reach, k, metric, depth, image to include."""
+
+
 @cache
 def _native() -> ModuleType | None:
     """Return the extension, or None where it can't run."""
@@ -52,6 +56,13 @@ class Measured:
     scanned: int
     reranked: int
     nprobe: int
+
+
+def _measured(found: tuple[bytes, int, int, int, int]) -> Measured:
+    data, count, scanned, reranked, nprobe = found
+    columns = np.frombuffer(data, np.int64).reshape(5, count)
+    away = columns[4].view(np.float64)
+    return Measured(columns[0], away, *columns[1:4], scanned, reranked, nprobe)
 
 
 class CompiledSegment:
@@ -139,30 +150,32 @@ class CompiledIndex:
 
         mask: None: all rows may be hits. Nothing is searched where the lists are all there are.
         """
-        found, count, scanned, reranked, used = self._native.search(
-            self._coarse,
-            self._segments,
-            np.ascontiguousarray(vector, np.float32),
-            None if lists is None else np.ascontiguousarray(lists, np.int64),
-            nprobe,
-            reach,
-            k,
-            _METRICS[metric],
-            depth,
-            None if mask is None else mask.arrays,
-            include,
+        return _measured(
+            self._native.search(
+                self._coarse,
+                self._segments,
+                np.ascontiguousarray(vector, np.float32),
+                None if lists is None else np.ascontiguousarray(lists, np.int64),
+                nprobe,
+                reach,
+                k,
+                _METRICS[metric],
+                depth,
+                None if mask is None else mask.arrays,
+                include,
+            )
         )
-        columns = np.frombuffer(found, np.int64).reshape(5, count)
-        return Measured(
-            columns[0],
-            columns[4].view(np.float64),
-            columns[1],
-            columns[2],
-            columns[3],
-            scanned,
-            reranked,
-            used,
+
+    def search_many(self, searches: Sequence[CompiledSearch], mask: Mask | None) -> list[Measured]:
+        """Return what `search` does for each, on all processors of this process."""
+        each = tuple(
+            (np.ascontiguousarray(vector, np.float32), nprobe, reach, k, _METRICS[metric], *rest)
+            for vector, nprobe, reach, k, metric, *rest in searches
         )
+        threads = len(os.sched_getaffinity(0))
+        arrays = None if mask is None else mask.arrays
+        found = self._native.search_many(self._coarse, self._segments, each, arrays, threads)
+        return [_measured(one) for one in found]
 
     def chosen_by_codes(
         self, vector: NDArray[np.float32], lists: NDArray[np.int64], depth: int, metric: Metric

@@ -16,7 +16,7 @@ from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.core.errors import Conflict
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates, InvertedIndex
+from shared.engines.ivf.index import Candidates, IndexSearch, InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.milvus.collection import MOST, Found, MilvusCollection
@@ -155,6 +155,10 @@ class MilvusIndex:
         more = None if include is None else np.array([include])
         lists = self.rank(asked, nprobe, reach)
         return self.scan(asked, lists, k, metric, depth, mask, more)
+
+    def search_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
+        """Return what `search` does for each."""
+        return [self.search(**vars(one)) for one in searches]
 
     def scan(
         self,

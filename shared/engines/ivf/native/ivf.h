@@ -87,9 +87,10 @@ void sum_blocks(const uint8_t *packed, int64_t blocks, int64_t code_size, const 
 float dot(const float *a, const float *b, int64_t n);
 void project(const float *vector, const float *projection, const float *offset, int64_t dim,
              int64_t width, float *out);
-double squared_length(const float *a, int64_t n);
+/* `terms`: room for n numbers. */
+double squared_length(const float *a, int64_t n, double *terms);
 double exact_distance(const float *a, const float *query, int64_t n, int metric,
-                      double query_length);
+                      double query_length, double *terms);
 const float *as_floats(const Segment *segment, int64_t row, int64_t dim, float *scratch);
 uint32_t sortable(float value);
 /* Reorders so that the first `k` are the least. */
@@ -103,5 +104,8 @@ int64_t nearest_codes(const Coarse *coarse, const Segment *segment, const float 
                       const uint8_t *bits, uint64_t *out);
 int search(const Coarse *coarse, Segment *const *segments, int64_t count, const Mask *masks,
            const Request *request, const int64_t *given, int64_t given_count, Found *found);
+/* Many queries, shared by some threads. */
+int search_many(const Coarse *coarse, Segment *const *segments, int64_t count, const Mask *masks,
+                const Request *requests, int64_t queries, int threads, Found *found);
 
 #endif

@@ -168,6 +168,15 @@ static PyObject *as_bytes(const Found *found)
     return bytes;
 }
 
+static PyObject *as_answer(const Found *found)
+{
+    PyObject *bytes = as_bytes(found);
+    if (bytes == NULL)
+        return NULL;
+    return Py_BuildValue("NLLLL", bytes, (long long)found->count, (long long)found->scanned,
+                         (long long)found->reranked, (long long)found->nprobe);
+}
+
 /* Fills `masks` from pairs of arrays; each view is released by the caller. */
 static int as_masks(PyObject *given, const Coarse *coarse, Segment *const *segments,
                     Py_ssize_t count, Mask *masks, Py_buffer *views, int *viewed)
@@ -246,15 +255,91 @@ static PyObject *py_search(PyObject *self, PyObject *args)
     failed = search(coarse, segments, count, mask == Py_None ? NULL : masks, &request, given,
                     given_count, &found);
     Py_END_ALLOW_THREADS
-    PyObject *bytes = failed ? PyErr_NoMemory() : as_bytes(&found);
-    if (bytes != NULL)
-        answer = Py_BuildValue("NLLLL", bytes, (long long)found.count, (long long)found.scanned,
-                               (long long)found.reranked, (long long)found.nprobe);
+    answer = failed ? PyErr_NoMemory() : as_answer(&found);
     free(found.hits);
 end:
     for (int i = 0; views != NULL && i < viewed; i++)
         PyBuffer_Release(views + i);
     free(segments), free(masks), free(views);
+    return answer;
+}
+
+/* One query of many: (vector, nprobe, reach, k, metric, depth, include). */
+static int as_request(PyObject *given, const Coarse *coarse, Request *request, Py_buffer *view)
+{
+    PyObject *query, *reach, *include;
+    long long nprobe, k, depth;
+    int metric;
+    if (!PyArg_ParseTuple(given, "OLOLiLO", &query, &nprobe, &reach, &k, &metric, &depth, &include))
+        return -1;
+    if (as_view(query, view, coarse->dim * 4))
+        return -1;
+    *request = (Request){.query = view->buf, .metric = metric, .nprobe = nprobe, .k = k,
+                         .depth = depth};
+    if (reach != Py_None)
+        request->has_reach = 1, request->reach = (float)PyFloat_AsDouble(reach);
+    if (include != Py_None)
+        request->has_include = 1, request->include = PyLong_AsLongLong(include);
+    return 0;
+}
+
+static PyObject *py_search_many(PyObject *self, PyObject *args)
+{
+    PyObject *coarse_of, *segments_of, *requests_of, *mask, *answer = NULL;
+    int threads, viewed = 0, seen = 0, failed;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OO!O!Oi", &coarse_of, &PyTuple_Type, &segments_of, &PyTuple_Type,
+                          &requests_of, &mask, &threads))
+        return NULL;
+    Holder *holder = holder_of(coarse_of, COARSE);
+    if (holder == NULL)
+        return NULL;
+    const Coarse *coarse = &holder->coarse;
+    Py_ssize_t count = PyTuple_Size(segments_of), queries = PyTuple_Size(requests_of), i;
+    Segment **segments = malloc((size_t)(count + 1) * sizeof *segments);
+    Mask *masks = malloc((size_t)(count + 1) * sizeof *masks);
+    Request *requests = malloc((size_t)(queries + 1) * sizeof *requests);
+    Found *found = calloc((size_t)(queries + 1), sizeof *found);
+    Py_buffer *views = malloc((size_t)(2 * count + 1) * sizeof *views);
+    Py_buffer *vectors = malloc((size_t)(queries + 1) * sizeof *vectors);
+    if (!segments || !masks || !requests || !found || !views || !vectors) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    for (i = 0; i < count; i++) {
+        Holder *one = holder_of(PyTuple_GetItem(segments_of, i), SEGMENT);
+        if (one == NULL)
+            goto end;
+        segments[i] = &one->segment;
+    }
+    if (mask != Py_None && as_masks(mask, coarse, segments, count, masks, views, &viewed))
+        goto end;
+    for (; seen < queries; seen++)
+        if (as_request(PyTuple_GetItem(requests_of, seen), coarse, requests + seen, vectors + seen))
+            goto end;
+    if (PyErr_Occurred())
+        goto end;
+    Py_BEGIN_ALLOW_THREADS
+    failed = search_many(coarse, segments, count, mask == Py_None ? NULL : masks, requests, queries,
+                         threads, found);
+    Py_END_ALLOW_THREADS
+    answer = failed ? PyErr_NoMemory() : PyList_New(0);
+    for (i = 0; answer != NULL && i < queries; i++) {
+        PyObject *one = as_answer(found + i);
+        if (one == NULL || PyList_Append(answer, one)) {
+            Py_DECREF(answer);
+            answer = NULL;
+        }
+        Py_XDECREF(one);
+    }
+end:
+    for (i = 0; found != NULL && i < queries; i++)
+        free(found[i].hits);
+    for (i = 0; i < viewed; i++)
+        PyBuffer_Release(views + i);
+    for (i = 0; i < seen; i++)
+        PyBuffer_Release(vectors + i);
+    free(segments), free(masks), free(requests), free(found), free(views), free(vectors);
     return answer;
 }
 
@@ -310,6 +395,7 @@ static PyMethodDef methods[] = {
     {"coarse", new_coarse, METH_VARARGS, "Return the clusters of an index."},
     {"segment", new_segment, METH_VARARGS, "Return a segment; its codes are copied."},
     {"search", py_search, METH_VARARGS, "Search with one query."},
+    {"search_many", py_search_many, METH_VARARGS, "Search with many queries."},
     {"nearest", py_nearest, METH_VARARGS, "Return the rows with the nearest codes, unordered."},
 #endif
     {NULL, NULL, 0, NULL},

@@ -41,57 +41,58 @@ ON_AVX2 void project(const float *vector, const float *projection, const float *
     }
 }
 
-/* Four sums at once, of doubles, in an order that depends on the length alone. */
-ON_AVX2 static inline double total(__m256d s)
+/* Sums in numpy's order, so that a distance is the same to the last bit wherever it is computed
+ * (numpy/_core/src/umath/loops_utils.h.src: pairwise summation). */
+ON_AVX2 static double sum_of(const double *terms, int64_t n)
 {
-    __m128d half = _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+    double found = 0;
+    if (n < 8) {
+        for (int64_t i = 0; i < n; i++)
+            found += terms[i];
+        return found;
+    }
+    if (n > 128) {
+        int64_t half = n / 2;
+        half -= half % 8;
+        return sum_of(terms, half) + sum_of(terms + half, n - half);
+    }
+    __m256d low = _mm256_loadu_pd(terms), high = _mm256_loadu_pd(terms + 4);
+    int64_t i = 8;
+    for (; i < n - n % 8; i += 8) {
+        low = _mm256_add_pd(low, _mm256_loadu_pd(terms + i));
+        high = _mm256_add_pd(high, _mm256_loadu_pd(terms + i + 4));
+    }
+    double r[8];
+    _mm256_storeu_pd(r, low), _mm256_storeu_pd(r + 4, high);
+    found = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+    for (; i < n; i++)
+        found += terms[i];
+    return found;
 }
 
-ON_AVX2 double squared_length(const float *a, int64_t n)
+ON_AVX2 double squared_length(const float *a, int64_t n, double *terms)
 {
-    __m256d sum = _mm256_setzero_pd();
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        __m256d x = _mm256_cvtps_pd(_mm_loadu_ps(a + i));
-        sum = _mm256_fmadd_pd(x, x, sum);
-    }
-    double found = total(sum);
-    for (; i < n; i++)
-        found += (double)a[i] * a[i];
-    return found;
+    for (int64_t i = 0; i < n; i++)
+        terms[i] = (double)a[i] * (double)a[i];
+    return sum_of(terms, n);
 }
 
 /* 1 - cosine, or L2 (not squared), as `exact` of shared/maths/distances.py. */
 ON_AVX2 double exact_distance(const float *a, const float *query, int64_t n, int metric,
-                              double query_length)
+                              double query_length, double *terms)
 {
-    __m256d sum = _mm256_setzero_pd(), squares = sum;
-    int64_t i = 0;
-    double found, square;
     if (metric == L2) {
-        for (; i + 4 <= n; i += 4) {
-            __m256d x = _mm256_sub_pd(_mm256_cvtps_pd(_mm_loadu_ps(a + i)),
-                                      _mm256_cvtps_pd(_mm_loadu_ps(query + i)));
-            sum = _mm256_fmadd_pd(x, x, sum);
+        for (int64_t i = 0; i < n; i++) {
+            double gap = (double)a[i] - (double)query[i];
+            terms[i] = gap * gap;
         }
-        found = total(sum);
-        for (; i < n; i++)
-            found += ((double)a[i] - query[i]) * ((double)a[i] - query[i]);
-        return sqrt(found);
+        return sqrt(sum_of(terms, n));
     }
-    for (; i + 4 <= n; i += 4) {
-        __m256d x = _mm256_cvtps_pd(_mm_loadu_ps(a + i));
-        sum = _mm256_fmadd_pd(x, _mm256_cvtps_pd(_mm_loadu_ps(query + i)), sum);
-        squares = _mm256_fmadd_pd(x, x, squares);
-    }
-    found = total(sum), square = total(squares);
-    for (; i < n; i++) {
-        found += (double)a[i] * query[i];
-        square += (double)a[i] * a[i];
-    }
-    double lengths = sqrt(square) * query_length;
-    double distance = 1 - found / (lengths > 0 ? lengths : 1);
+    for (int64_t i = 0; i < n; i++)
+        terms[i] = (double)a[i] * (double)query[i];
+    double product = sum_of(terms, n);
+    double lengths = sqrt(squared_length(a, n, terms)) * query_length;
+    double distance = 1 - product / (lengths > 0 ? lengths : 1);
     return distance < 0 ? 0 : distance > 2 ? 2 : distance;
 }
 

@@ -38,9 +38,13 @@ static int64_t at_most(const int64_t *sorted, int64_t count, int64_t value)
 static float *as_clustered(const Coarse *coarse, const float *query)
 {
     float *point = malloc((size_t)(coarse->dim + coarse->width) * sizeof(float));
-    if (point == NULL)
+    double *terms = malloc((size_t)coarse->dim * sizeof(double));
+    if (point == NULL || terms == NULL) {
+        free(point), free(terms);
         return NULL;
-    double length = coarse->metric == COSINE ? sqrt(squared_length(query, coarse->dim)) : 1;
+    }
+    double length = coarse->metric == COSINE ? sqrt(squared_length(query, coarse->dim, terms)) : 1;
+    free(terms);
     for (int64_t i = 0; i < coarse->dim; i++)
         point[i] = length > 0 ? (float)(query[i] / length) : query[i];
     if (coarse->width)
@@ -153,7 +157,7 @@ static int64_t by_codes(const Coarse *coarse, const Segment *segment, const floa
     Scale scale = {.is_other = metric != coarse->metric, .metric = metric};
     make_tables(coarse, reduced, tables, &scale.base, &scale.step);
     if (scale.is_other) {
-        scale.square = (float)squared_length(query, coarse->dim);
+        scale.square = dot(query, query, coarse->dim);
         scale.length = sqrtf(scale.square);
     }
     for (int64_t i = 0; i < count; i++) {
@@ -341,7 +345,7 @@ static int by_distance(const void *a, const void *b)
 /* What may be among the k nearest is measured in float64. */
 static int measure_exactly(const Coarse *coarse, Segment *const *segments, const Request *request,
                            const int64_t *lists, int64_t count, Candidates *some, float *scratch,
-                           Found *found)
+                           double *terms, Found *found)
 {
     float limit = INFINITY;
     if (some->count > request->k && request->k > 0) {
@@ -357,7 +361,7 @@ static int measure_exactly(const Coarse *coarse, Segment *const *segments, const
         limit = some->items[last & 0xffffffffu].away + some->margin;
         free(keys);
     }
-    double length = sqrt(squared_length(request->query, coarse->dim));
+    double length = sqrt(squared_length(request->query, coarse->dim, terms));
     int64_t *ranks = calloc((size_t)coarse->clusters, sizeof *ranks);
     found->hits = malloc((size_t)(some->count + 1) * sizeof *found->hits);
     if (ranks == NULL || found->hits == NULL) {
@@ -378,7 +382,8 @@ static int measure_exactly(const Coarse *coarse, Segment *const *segments, const
             .cluster = cluster,
             .rank = ranks[cluster],
             .segment = one.segment,
-            .distance = exact_distance(vector, request->query, coarse->dim, request->metric, length),
+            .distance = exact_distance(vector, request->query, coarse->dim, request->metric, length,
+                                       terms),
         };
     }
     qsort(found->hits, (size_t)found->count, sizeof *found->hits, by_distance);
@@ -394,10 +399,11 @@ int search(const Coarse *coarse, Segment *const *segments, int64_t count, const 
     Candidates some = {0};
     float *point = as_clustered(coarse, request->query);
     float *floats = malloc((size_t)(2 * dim) * sizeof(float));
+    double *terms = malloc((size_t)dim * sizeof(double));
     int64_t *own = malloc((size_t)(coarse->clusters + 1) * sizeof(int64_t));
     const int64_t *lists = given != NULL ? given : own;
     memset(found, 0, sizeof *found);
-    failed = point == NULL || floats == NULL || own == NULL;
+    failed = point == NULL || floats == NULL || terms == NULL || own == NULL;
     if (!failed && given == NULL) {
         listed = ranked(coarse, point, request, own);
         failed = listed < 0;
@@ -408,7 +414,7 @@ int search(const Coarse *coarse, Segment *const *segments, int64_t count, const 
 
     float square = 0;
     if (!failed) {
-        double length = sqrt(squared_length(request->query, dim));
+        double length = sqrt(squared_length(request->query, dim, terms));
         square = (float)(length * length);
         for (int64_t i = 0; i < dim; i++) {
             float one = request->query[i];
@@ -436,9 +442,9 @@ int search(const Coarse *coarse, Segment *const *segments, int64_t count, const 
     }
     if (!failed)
         failed = measure_exactly(coarse, segments, request, lists, listed, &some, floats + dim,
-                                 found);
+                                 terms, found);
 done:
-    free(point), free(floats), free(own), free(some.items);
+    free(point), free(floats), free(terms), free(own), free(some.items);
     return failed ? -1 : 0;
 }
 #endif
