@@ -96,12 +96,22 @@ uint32_t sortable(float value);
 /* Reorders so that the first `k` are the least. */
 void select_least(uint64_t *values, int64_t count, int64_t k);
 
-/* search.c: all return 0, or -1 without memory. */
-int64_t choose_lists(const Coarse *coarse, const float *query, const Request *request,
-                     int64_t *lists);
+/* clusters.c: the point, then its projection; to be freed. NULL without memory. */
+float *as_clustered(const Coarse *coarse, const float *query);
+/* The nearest clusters, the nearest first; returns their number, or -1 without memory. */
+int64_t rank_clusters(const Coarse *coarse, const float *point, const Request *request,
+                      int64_t *lists);
+
+/* scan.c: keys in the upper half, rows in the lower one; in no order. Both return the number of
+ * rows, or -1 without memory. */
+int64_t scan_codes(const Coarse *coarse, const Segment *segment, const float *reduced,
+                   const float *query, const int64_t *lists, int64_t count, int64_t depth,
+                   int metric, const uint8_t *bits, uint64_t *out);
 int64_t nearest_codes(const Coarse *coarse, const Segment *segment, const float *query,
                       const int64_t *lists, int64_t count, int64_t depth, int metric,
                       const uint8_t *bits, uint64_t *out);
+
+/* search.c, many.c: return 0, or -1 without memory. */
 int search(const Coarse *coarse, Segment *const *segments, int64_t count, const Mask *masks,
            const Request *request, const int64_t *given, int64_t given_count, Found *found);
 /* Many queries, shared by some threads. */

@@ -10,7 +10,6 @@
 #if ISE_SUPPORTED
 #define AHEAD 4         /* rows that are fetched before they are compared */
 #define ROUNDING 2e-5f  /* as in shared/maths/distances.py */
-#define FEW 128         /* that many are sorted by insertion */
 #define SLOW_ROW 3e-6   /* seconds: a row that takes longer came from disk */
 
 typedef struct {
@@ -33,184 +32,6 @@ static int64_t at_most(const int64_t *sorted, int64_t count, int64_t value)
         else high = middle;
     }
     return low;
-}
-
-static float *as_clustered(const Coarse *coarse, const float *query)
-{
-    float *point = malloc((size_t)(coarse->dim + coarse->width) * sizeof(float));
-    double *terms = malloc((size_t)coarse->dim * sizeof(double));
-    if (point == NULL || terms == NULL) {
-        free(point), free(terms);
-        return NULL;
-    }
-    double length = coarse->metric == COSINE ? sqrt(squared_length(query, coarse->dim, terms)) : 1;
-    free(terms);
-    for (int64_t i = 0; i < coarse->dim; i++)
-        point[i] = length > 0 ? (float)(query[i] / length) : query[i];
-    if (coarse->width)
-        project(point, coarse->projection, coarse->offset, coarse->dim, coarse->width,
-                point + coarse->dim);
-    return point;
-}
-
-static int by_key(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void sort_keys(uint64_t *keys, int64_t count)
-{
-    if (count > FEW) {
-        qsort(keys, (size_t)count, sizeof *keys, by_key);
-        return;
-    }
-    for (int64_t i = 1; i < count; i++) {
-        uint64_t one = keys[i];
-        int64_t j = i;
-        for (; j > 0 && keys[j - 1] > one; j--)
-            keys[j] = keys[j - 1];
-        keys[j] = one;
-    }
-}
-
-/* The nearest clusters, the nearest first, ties by number; see `Coarse.rank`. */
-static int64_t ranked(const Coarse *coarse, const float *point, const Request *request,
-                      int64_t *lists)
-{
-    const float *compared = coarse->points_dim == coarse->dim ? point : point + coarse->dim;
-    int64_t clusters = coarse->clusters, count = 0;
-    float *away = malloc((size_t)clusters * sizeof(float)), least = INFINITY;
-    uint64_t *keys = malloc((size_t)clusters * sizeof(uint64_t));
-    if (away == NULL || keys == NULL) {
-        free(away), free(keys);
-        return -1;
-    }
-    for (int64_t c = 0; c < clusters; c++) {
-        float product = dot(coarse->points + c * coarse->points_dim, compared, coarse->points_dim);
-        away[c] = coarse->squares[c] - 2 * product;
-        least = away[c] < least ? away[c] : least;
-    }
-    for (int64_t c = 0; c < clusters; c++)
-        if (!request->has_reach || away[c] - least <= request->reach)
-            keys[count++] = (uint64_t)sortable(away[c]) << 32 | (uint64_t)c;
-    if (request->nprobe < count) {
-        select_least(keys, count, request->nprobe);
-        count = request->nprobe;
-    }
-    sort_keys(keys, count);
-    for (int64_t i = 0; i < count; i++)
-        lists[i] = (int64_t)(keys[i] & 0xffffffffu);
-    free(away), free(keys);
-    return count;
-}
-
-int64_t choose_lists(const Coarse *coarse, const float *query, const Request *request,
-                     int64_t *lists)
-{
-    float *point = as_clustered(coarse, query);
-    int64_t count = point == NULL ? -1 : ranked(coarse, point, request, lists);
-    free(point);
-    return count;
-}
-
-/* What a sum of looked up bytes means for the order of the rows of the other metric: codes tell the
- * squared distance of what was clustered, norms the rest. */
-typedef struct {
-    float base, step, length, square;
-    int is_other, metric;
-} Scale;
-
-ON_AVX2 static void as_keys(const Scale *scale, const uint16_t *sums, const float *norms,
-                            int64_t count, float *keys)
-{
-    float base = scale->base, step = scale->step, length = scale->length, square = scale->square;
-    if (scale->metric == L2) /* codes of unit vectors: d = 2 - 2 cosine */
-        for (int64_t i = 0; i < count; i++)
-            keys[i] = norms[i] * (norms[i] - length * (2 - (base + step * sums[i])));
-    else
-        for (int64_t i = 0; i < count; i++) {
-            float norm = norms[i] > 0 ? norms[i] : 1;
-            keys[i] = (base + step * sums[i] - norms[i] * norms[i] - square) / norm;
-        }
-}
-
-static int64_t by_codes(const Coarse *coarse, const Segment *segment, const float *reduced,
-                        const float *query, const int64_t *lists, int64_t count, int64_t depth,
-                        int metric, const uint8_t *bits, uint64_t *out)
-{
-    int64_t longest = 0, found = 0, room = 4 * depth + 1024;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t size = segment->list_offsets[lists[i] + 1] - segment->list_offsets[lists[i]];
-        longest = size > longest ? size : longest;
-    }
-    int64_t blocks = (longest + BLOCK - 1) / BLOCK;
-    uint8_t *tables = malloc((size_t)(32 * segment->code_size + 64));
-    uint16_t *sums = malloc((size_t)(blocks * (BLOCK + 1) + 1) * sizeof(uint16_t));
-    float *keys = malloc((size_t)(blocks * BLOCK + 1) * sizeof(float));
-    uint64_t *best = malloc((size_t)room * sizeof(uint64_t)), worst = UINT64_MAX;
-    if (tables == NULL || sums == NULL || keys == NULL || best == NULL) {
-        free(tables), free(sums), free(keys), free(best);
-        return -1;
-    }
-    uint16_t *least = sums + blocks * BLOCK;
-    Scale scale = {.is_other = metric != coarse->metric, .metric = metric};
-    make_tables(coarse, reduced, tables, &scale.base, &scale.step);
-    if (scale.is_other) {
-        scale.square = dot(query, query, coarse->dim);
-        scale.length = sqrtf(scale.square);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        int64_t first = segment->list_offsets[lists[i]];
-        int64_t size = segment->list_offsets[lists[i] + 1] - first;
-        int64_t here = (size + BLOCK - 1) / BLOCK;
-        sum_blocks(segment->packed + segment->first_blocks[lists[i]] * BLOCK * segment->code_size,
-                   here, segment->code_size, tables, sums, least);
-        if (scale.is_other)
-            as_keys(&scale, sums, segment->norms + first, size, keys);
-        for (int64_t b = 0; b < here; b++) {
-            if (!scale.is_other && (uint64_t)least[b] << 32 > worst)
-                continue;
-            int64_t end = (b + 1) * BLOCK < size ? (b + 1) * BLOCK : size;
-            for (int64_t j = b * BLOCK; j < end; j++) {
-                uint64_t key = scale.is_other ? sortable(keys[j]) : sums[j];
-                key = key << 32 | (uint64_t)(first + j);
-                if (key > worst)
-                    continue;
-                if (bits != NULL && !(bits[(first + j) >> 3] >> ((first + j) & 7) & 1))
-                    continue;
-                best[found++] = key;
-                if (found == room) {
-                    select_least(best, found, depth);
-                    found = depth;
-                    worst = best[0];
-                    for (int64_t n = 1; n < depth; n++)
-                        worst = best[n] > worst ? best[n] : worst;
-                }
-            }
-        }
-    }
-    if (found > depth) {
-        select_least(best, found, depth);
-        found = depth;
-    }
-    memcpy(out, best, (size_t)found * sizeof(uint64_t));
-    free(tables), free(sums), free(keys), free(best);
-    return found;
-}
-
-/* Keys in the upper half, rows in the lower one; in no order. */
-int64_t nearest_codes(const Coarse *coarse, const Segment *segment, const float *query,
-                      const int64_t *lists, int64_t count, int64_t depth, int metric,
-                      const uint8_t *bits, uint64_t *out)
-{
-    float *point = as_clustered(coarse, query);
-    if (point == NULL)
-        return -1;
-    int64_t found = by_codes(coarse, segment, point + coarse->dim, query, lists, count, depth,
-                             metric, bits, out);
-    free(point);
-    return found;
 }
 
 static int by_row(const void *a, const void *b)
@@ -311,7 +132,7 @@ static int64_t chosen(const Coarse *coarse, const Segment *segment, const float 
     if (*rows == NULL)
         return -1;
     if (is_coded) {
-        found = by_codes(coarse, segment, point + coarse->dim, request->query, lists, count, room,
+        found = scan_codes(coarse, segment, point + coarse->dim, request->query, lists, count, room,
                          request->metric, bits, (uint64_t *)*rows);
         for (int64_t i = 0; i < found; i++)
             (*rows)[i] &= 0xffffffff;
@@ -405,7 +226,7 @@ int search(const Coarse *coarse, Segment *const *segments, int64_t count, const 
     memset(found, 0, sizeof *found);
     failed = point == NULL || floats == NULL || terms == NULL || own == NULL;
     if (!failed && given == NULL) {
-        listed = ranked(coarse, point, request, own);
+        listed = rank_clusters(coarse, point, request, own);
         failed = listed < 0;
     }
     found->nprobe = listed;
