@@ -175,7 +175,7 @@ class ItemsFile:
         # Plain arrays over the map: indexing a memmap takes ten times as long.
         self.ordinals: NDArray[np.int64] = np.asarray(file["ordinals"])
         self._record_offsets: NDArray[np.int64] = np.asarray(file["record_offsets"])
-        self._records = memoryview(np.asarray(file["records"]))
+        self._records: memoryview = np.asarray(file["records"]).data
         self._id_hashes: NDArray[np.uint64] = file["id_hashes"]
         self._id_rows: NDArray[np.int64] = file["id_rows"]
         self._metadata = MetadataIndex.within(file)
