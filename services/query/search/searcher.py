@@ -171,7 +171,7 @@ class Searcher:
         search, lookup, chosen = work.search, work.lookup, work.plan
         space, query, options = search.space, search.query, search.options
         index, metric, prepared, mask = space.index, search.metric, search.prepared, search.mask
-        looked_up = lookup.run(watch, found and found.candidates)
+        looked_up = lookup.run(watch, None if found is None else found.candidates)
         candidates, nprobe = looked_up.candidates, looked_up.candidates.nprobe
         expected = expected_recall(chosen.curve, nprobe, index.clusters, looked_up.near)
         if self._audit is not None and nprobe < index.clusters:

@@ -61,8 +61,9 @@ class Measured:
 def _measured(found: tuple[bytes, int, int, int, int]) -> Measured:
     data, count, scanned, reranked, nprobe = found
     columns = np.frombuffer(data, np.int64).reshape(5, count)
-    away = columns[4].view(np.float64)
-    return Measured(columns[0], away, *columns[1:4], scanned, reranked, nprobe)
+    ordinals, clusters, ranks, segments, away = columns
+    distances = away.view(np.float64)
+    return Measured(ordinals, distances, clusters, ranks, segments, scanned, reranked, nprobe)
 
 
 class CompiledSegment:
@@ -104,8 +105,10 @@ class CompiledIndex:
         if native is None or codec is None:
             raise RuntimeError("the compiled search can't run here")
         self._native = native
-        ready = {} if former is None else former._ready
-        self._ready = {one: ready.get(one) or CompiledSegment(one) for one in segments}
+        ready: dict[Postings, CompiledSegment] = {} if former is None else former._ready
+        self._ready: dict[Postings, CompiledSegment] = {
+            one: ready.get(one) or CompiledSegment(one) for one in segments
+        }
         self._segments = tuple(self._ready[one].handle for one in segments)
         self._first = self._ready[segments[0]]
         arrays = (codec.projection, codec.offset, coarse.points, coarse.squares, codec.codebooks)
