@@ -21,7 +21,7 @@ _STAGES = ((0.25, 4), (0.5, 4), (1.0, 12))
 _MIN_POINTS = 39
 # A stage ends once less than this share of its points changes its list in a round; the last stage
 # is followed by rounds in which lists settle.
-_CALM = (0.08, 0.05, 0.025)
+_CALM = (0.1, 0.06, 0.03)
 # With fewer centroids few points change, however far they are from the end; and rounds are short.
 _MANY = 100
 # Clusters larger than this many times the mean are split, except in the last rounds.

@@ -56,13 +56,18 @@ class Ranking:
     ) -> None:
         self.found = found
         self._id_of = id_of
+        self._is_as_found = keys is None and itself is None
+        if self._is_as_found:
+            self._keys: NDArray[np.float64] = found.distances
+            self._order = self._ranks = np.arange(len(found.distances))
+            return
         self._may_move = keys is not None
         keys = (found.distances if keys is None else keys).copy()
         own = np.flatnonzero(found.ordinals == itself)
         if len(own) and found.distances[own[0]] - found.distances[0] <= same:
             keys[own[0]] = -np.inf
         self._order = np.argsort(keys, kind="stable")
-        self._keys: NDArray[np.float64] = keys[self._order]
+        self._keys = keys[self._order]
         self._ranks = np.empty(len(keys), np.int64)
         self._ranks[self._order] = np.arange(len(keys))
 
@@ -103,6 +108,11 @@ class Ranking:
         Those that a re-rank did not look at stand behind it with their own, which are cut to its
         last.
         """
+        if self._is_as_found:
+            as_found: list[float] = distances.scores(
+                self.found.distances[positions], metric
+            ).tolist()
+            return as_found
         ranks = self._ranks[positions]
         end = int(ranks.max(initial=-1)) + 1
         away, keys = self.found.distances[self._order[:end]], self._keys[:end]
