@@ -31,7 +31,9 @@ distribution as the indexed vectors.
 dimension, clustered, non-negative, unit norm. `real-*` are MobileNetV2 features of photographs.
 Milvus Lite 3.2 ignores a search's `nprobe`; the harness sets it inside its engine. `faiss-ivfflat`,
 `faiss-ondisk` and `faiss-rabitq` use the same centroids as ours; their build times exclude K-means,
-ours includes clusters, codes, files and measured recall.
+ours includes clusters, codes, files and measured recall. The tables of searches and K-means were
+measured before a query was one call of compiled code;
+[decision 75](decisions/0075-one-call-a-query.md) has what that changed.
 
 **Embedding.** *Plain* is timm as in its examples: PIL, timm's transform, eager fp32, one image at a
 time. All contenders take turns in one run on the same photos; figures are medians of the rounds,

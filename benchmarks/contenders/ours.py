@@ -66,8 +66,9 @@ class Ours(Contender):
 
     def search(self, query: Any, k: int, setting: Setting) -> NDArray[np.int64]:
         asked = self._index.ask(query)
-        lists = self._index.rank(asked, setting["nprobe"], setting.get("reach"))
-        found = self._index.scan(asked, lists, k, Metric.L2, setting.get("depth"))
+        found = self._index.search(
+            asked, setting["nprobe"], setting.get("reach"), k, Metric.L2, setting.get("depth")
+        )
         # Ordinals count from 1.
         return found.ordinals[:k] - 1
 

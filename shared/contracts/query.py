@@ -31,7 +31,8 @@ class Rerank(Choice):
 
 
 def _finite(vector: list[float]) -> list[float]:
-    if not all(math.isfinite(value) for value in vector):
+    # The sum is finite where all are, unless it overflows.
+    if not math.isfinite(sum(vector)) and not all(map(math.isfinite, vector)):
         raise ValueError("a vector's values must be finite numbers")
     return vector
 

@@ -98,6 +98,12 @@ def at(place: Trace, recorder: Recorder | None = None) -> Iterator[None]:
         _current.reset(token)
 
 
+def is_recorded() -> bool:
+    """Tell whether spans of the current request are recorded."""
+    found = _current.get()
+    return found is not None and found[1] is not None
+
+
 @contextmanager
 def span(name: str, **attributes: str | int | float | bool) -> Iterator[None]:
     """Record the block as a step of the request, where anything is recorded."""

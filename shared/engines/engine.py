@@ -15,7 +15,7 @@ from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.core.errors import Misconfigured
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates, InvertedIndex
+from shared.engines.ivf.index import Candidates, IndexSearch, InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.snapshots.manifest import SegmentFile, SpaceManifest
@@ -74,6 +74,23 @@ class Index(Protocol):
     ) -> NDArray[np.int64]:
         """The `count` lists to look at, as `scan` takes them; less those beyond a reach, where the
         engine measures recall by one."""
+
+    def search(
+        self,
+        asked: PreparedQuery,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: int | None = None,
+    ) -> Candidates:
+        """What `scan` finds within the lists that `rank` gives. include: an ordinal to look at
+        wherever it is, unless the mask leaves it out."""
+
+    def search_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
+        """What `search` finds for each of many queries, which may share work."""
 
     def scan(
         self,

@@ -85,8 +85,7 @@ def gather(
     mean, spread = levels
     k = min(DEPTH, index.rows) + len(leave_out)
     depth = None if reach.depth is None else max(reach.depth, k)
-    lists = index.rank(asked, reach.nprobe, reach.radius)
-    found = index.scan(asked, lists, k, Metric.COSINE, depth, mask)
+    found = index.search(asked, reach.nprobe, reach.radius, k, Metric.COSINE, depth, mask)
     is_whole = len(found.ordinals) >= found.live
     found = found.without(leave_out)
     if not len(found.ordinals):

@@ -15,6 +15,7 @@ A newer file's record of an image stands before an older one's: a retag is a new
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,9 +46,12 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Item:
-    """Record of one image, in addition to its vectors."""
+    """Record of one image, in addition to its vectors. Nothing changes it once it is made.
+
+    Not frozen, as it would take three times as long to make, and ten are made for each search.
+    """
 
     ordinal: int
     id: str
@@ -149,14 +153,20 @@ def _is_plain(data: bytes) -> bool:
     """Return whether a record can certainly be answered completely; cheap, because it runs for
     every hit.
     """
-    # Python writes these three for values that JSON lacks: NaN, infinities and lone surrogates.
+    return not _is_large(data) and not _has_oddities(data)
+
+
+def _is_large(data: bytes) -> bool:
+    """Return whether a record may be larger or deeper than an answer has."""
     return (
-        len(data) < annotations.ANSWERED.bytes
-        and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth
-        and b"NaN" not in data
-        and b"Infinity" not in data
-        and b"\\ud" not in data
+        len(data) >= annotations.ANSWERED.bytes
+        or data.count(b"{") + data.count(b"[") >= annotations.ANSWERED.depth
     )
+
+
+def _has_oddities(data: bytes) -> bool:
+    # Python writes these three for values that JSON lacks: NaN, infinities and lone surrogates.
+    return b"NaN" in data or b"Infinity" in data or b"\\ud" in data
 
 
 class ItemsFile:
@@ -168,7 +178,7 @@ class ItemsFile:
         # Plain arrays over the map: indexing a memmap takes ten times as long.
         self.ordinals: NDArray[np.int64] = np.asarray(file["ordinals"])
         self._record_offsets: NDArray[np.int64] = np.asarray(file["record_offsets"])
-        self._records: NDArray[np.uint8] = np.asarray(file["records"])
+        self._records: memoryview = np.asarray(file["records"]).data
         self._id_hashes: NDArray[np.uint64] = file["id_hashes"]
         self._id_rows: NDArray[np.int64] = file["id_rows"]
         self._metadata = MetadataIndex.within(file)
@@ -206,17 +216,38 @@ class ItemsFile:
     def item(self, row: int) -> Item:
         """The record in a row."""
         try:
-            start, end = self._record_offsets[row : row + 2]
-            data = self._records[start:end].tobytes()
+            start, end = self._record_offsets[row : row + 2].tolist()
+            data = bytes(self._records[start:end])
             item = Item(int(self.ordinals[row]), **_read(data))
             return item if _is_plain(data) else item.presentable()
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"{self.path.name}: record {row} can't be read: {error}") from error
 
+    def items(self, rows: NDArray[np.int64]) -> list[Item]:
+        """The records in some rows; read together, which takes a third of the time."""
+        starts, ends = self._record_offsets[rows].tolist(), self._record_offsets[rows + 1].tolist()
+        each = [bytes(self._records[a:b]) for a, b in zip(starts, ends, strict=True)]
+        data = b",".join(each)
+        if not _has_oddities(data) and not any(map(_is_large, each)):
+            with suppress(ValueError, TypeError, AttributeError):
+                records = from_json(b"[" + data + b"]")
+                if len(records) == len(rows):
+                    ordinals = self.ordinals[rows].tolist()
+                    return [Item(one, **of) for one, of in zip(ordinals, records, strict=True)]
+        # One by one, to tell which record is damaged.
+        return [self.item(row) for row in rows.tolist()]
+
     def row_of(self, ordinal: int) -> int | None:
         """The row of an image, or None."""
         row = int(self.ordinals.searchsorted(ordinal))
         return row if row < len(self.ordinals) and self.ordinals[row] == ordinal else None
+
+    def rows_of(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of each image, or -1; int64 of the same shape."""
+        if not len(self.ordinals):
+            return np.full(len(ordinals), -1, np.int64)
+        rows = np.minimum(self.ordinals.searchsorted(ordinals), len(self.ordinals) - 1)
+        return np.where(self.ordinals[rows] == ordinals, rows, -1)
 
     def rows_of_id(self, image_id: str) -> list[int]:
         """The rows of an id; more than one only where it was deleted and added again."""

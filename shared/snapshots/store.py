@@ -1,6 +1,7 @@
 """The snapshots of a data directory, and which of them is in use."""
 
 import hashlib
+import os
 import re
 import shutil
 from contextlib import suppress
@@ -12,6 +13,8 @@ from shared.snapshots.manifest import Manifest, SegmentFile, parsed
 
 CURRENT = "CURRENT"
 _MANIFEST = "manifest.json"
+_LONGEST = 1024
+"""Bytes of a `CURRENT`; it has some 30."""
 
 
 class SnapshotStore:
@@ -20,14 +23,26 @@ class SnapshotStore:
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "snapshots"
         self.segments = data_dir / "segments"
+        self._current = str(self.folder / CURRENT)
+        # One tuple, so that readers in other threads never see half of a change.
+        self._seen: tuple[bytes, int] | None = None
 
     def current_number(self) -> int | None:
         """Return the number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
+        # Every search asks for it, so what was read before isn't checked anew.
         try:
-            text = (self.folder / CURRENT).read_text(errors="replace")
+            fd = os.open(self._current, os.O_RDONLY)
         except FileNotFoundError:
             return None
-        return number_in(text, self.folder / CURRENT)
+        try:
+            data = os.read(fd, _LONGEST)
+        finally:
+            os.close(fd)
+        seen = self._seen
+        if seen is None or seen[0] != data:
+            number = number_in(data.decode(errors="replace"), self._current)
+            self._seen = seen = data, number
+        return seen[1]
 
     def used_at(self) -> int:
         """Return the time when a snapshot was last made the current one, in nanoseconds; 0 before

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from starlette.types import Scope as Connection
@@ -9,6 +10,7 @@ from starlette.types import Scope as Connection
 from shared.web.keys import Scope
 
 _NAME = "ise.caller"
+_REMEMBERED = 1024
 _CALLER_BITS = 64
 """Prefix length of IPv6 addresses that a provider assigns to one customer."""
 
@@ -40,9 +42,14 @@ def remember(connection: Connection, caller: Caller) -> None:
 def address_of(connection: Connection) -> str:
     """The address that a request came from; that of a proxy's client, where uvicorn trusts it."""
     client = connection.get("client")
+    return _address(client[0]) if client else "unknown"
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _address(text: str) -> str:
     try:
         # A proxy's header may contain anything.
-        return str(ipaddress.ip_address(client[0])) if client else "unknown"
+        return str(ipaddress.ip_address(text))
     except ValueError:
         return "unknown"
 

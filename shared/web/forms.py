@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 from pydantic import BaseModel
+from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -54,7 +55,7 @@ class BoundedRequest(Request):
             if sum(map(body.count, _MARKS)) > most:
                 raise HTTPException(413, f"The body has over {most:,} values. Send less at once.")
             if len(body) <= _INLINE:
-                self._json = json.loads(body)
+                self._json = _parsed(body)
             else:
                 self._json = await anyio.to_thread.run_sync(self._read, body)
             # Its text isn't needed any more, and may hold pictures.
@@ -90,6 +91,15 @@ class BoundedRequest(Request):
             # FastAPI makes any other error while a body is read a 400.
             raise HTTPException(507, full.detail) from error
         return self._form
+
+
+def _parsed(body: bytes) -> Any:
+    """Parse JSON. Raises JSONDecodeError and others as `json.loads` does."""
+    try:
+        # Twice as fast; it reads less than Python does, such as no lone surrogates.
+        return from_json(body)
+    except ValueError:
+        return json.loads(body)
 
 
 class _Parser(MultiPartParser):

@@ -1,6 +1,5 @@
 """Headers that restrict the use of answers by browsers."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Applied unless a route sets another value, as the page does.
@@ -15,6 +14,7 @@ DEFAULTS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_RAW = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
 
 class SecurityHeadersMiddleware:
@@ -26,9 +26,9 @@ class SecurityHeadersMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                given = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [one for one in _RAW if one[0] not in given]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

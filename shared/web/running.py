@@ -1,6 +1,7 @@
 """Runs a service as a process: settings in, an exit code out, and a sentence when it can't."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,8 @@ S = TypeVar("S", bound=ServiceSettings)
 log = logging.getLogger(__name__)
 
 _CLOSING_S = 2
+_COLLECT_AFTER = 20_000
+"""Objects made since the last look for cyclic garbage."""
 
 
 def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -> int:
@@ -95,6 +98,16 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
     )
 
 
+def _collect_less() -> None:
+    """Look for cyclic garbage less often, and not among what was there at the start.
+
+    A request makes hundreds of objects that go without it; looking took a tenth of a short one.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+
+
 class _Server(uvicorn.Server):
     """Calls `on_listening` once it has bound its port, and `on_stop` at shutdown.
 
@@ -117,6 +130,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and not self.should_exit:
+            _collect_less()
             self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,14 +1,15 @@
 """Routes that say which scope a key needs and how a call is admitted, before a body is read."""
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import params
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from shared.core.errors import LacksScope, Misconfigured
@@ -24,6 +25,8 @@ SCHEME = "key"
 """Name of the authentication scheme in OpenAPI."""
 
 _NEEDED = "__needed_scope__"
+_BODY = "__body_model__"
+_JSON = b"application/json"
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
@@ -32,6 +35,20 @@ def needs(scope: Scope) -> Callable[[F], F]:
 
     def declare(endpoint: F) -> F:
         setattr(endpoint, _NEEDED, scope)
+        return endpoint
+
+    return declare
+
+
+def receives(model: type[BaseModel]) -> Callable[[F], F]:
+    """Declare that an endpoint takes `request` and a JSON `body` of a model, and nothing else.
+
+    A valid body then goes to it directly, which takes a third of the time that FastAPI's resolution
+    of parameters takes; FastAPI answers all others. Stands below `@needs`.
+    """
+
+    def declare(endpoint: F) -> F:
+        setattr(endpoint, _BODY, model)
         return endpoint
 
     return declare
@@ -65,6 +82,7 @@ class ScopedRoute(APIRoute):
         if admission is None and not (self.methods or set()) <= _BODILESS:
             raise Misconfigured(f"The route {path} declares no admission: add `@admits`.")
         self.admission: Admission = admission or QUICK
+        self._body: type[BaseModel] | None = getattr(endpoint, _BODY, None)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -100,4 +118,44 @@ class ScopedRoute(APIRoute):
             raise lacking(self._needed)
         gates: Gates = scope["app"].state.gates
         with gates.enter(self.admission, scope) as receiving:
-            await super().handle(scope, receiving(receive), send)
+            bounded = receiving(receive)
+            if self._body is not None and _is_json(scope):
+                await self._directly(self._body, scope, bounded, send)
+            else:
+                await super().handle(scope, bounded, send)
+
+    async def _directly(
+        self, model: type[BaseModel], scope: Connection, receive: Receive, send: Send
+    ) -> None:
+        """Call the endpoint with a valid body; let FastAPI say what is wrong with any other."""
+        request = BoundedRequest(scope, receive, model)
+        text = await request.body()
+        try:
+            # As FastAPI validates bodies.
+            body = model.__pydantic_validator__.validate_python(
+                await request.json(), from_attributes=True
+            )
+        except (json.JSONDecodeError, RecursionError, UnicodeDecodeError, ValidationError):
+            await super().handle(scope, _again(text, receive), send)
+            return
+        response: Response = await self.endpoint(request=request, body=body)
+        await response(scope, receive, send)
+
+
+def _is_json(scope: Connection) -> bool:
+    given = [value for name, value in scope["headers"] if name == b"content-type"]
+    return given == [_JSON]
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives a body that was read before."""
+    is_given = False
+
+    async def replay() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

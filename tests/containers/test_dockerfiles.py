@@ -23,3 +23,17 @@ def test_version_is_written_in_one_place() -> None:
     module, _, name = described["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
     path = REPOSITORY / f"{module.replace('.', '/')}.py"
     assert f'{name} = "{VERSION}"' in path.read_text()
+
+
+@pytest.mark.parametrize("service", ["indexer", "query"])
+def test_images_compile_the_search_as_the_package_does(service: str) -> None:
+    text = (REPOSITORY / "services" / service / "Dockerfile").read_text()
+    described = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    (module,) = described["tool"]["setuptools"]["ext-modules"]
+    macros = [f"-D{name}={value}" for name, value in module["define-macros"]]
+    command = next(line for line in text.splitlines() if line.startswith("RUN gcc"))
+    assert set(module["extra-compile-args"] + macros) <= set(command.split())
+    folder = module["sources"][0].rpartition("/")[0]
+    assert f"COPY {folder} /native" in text.splitlines()
+    in_folder = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / folder).glob("*.c")}
+    assert set(module["sources"]) == in_folder

@@ -134,9 +134,21 @@ def test_a_point_looks_everywhere_in_the_first_rounds_and_when_it_is_new(monkeyp
     assert seen == [2000] * 5 + [4000]
 
 
+def test_rounds_end_once_few_points_change_their_list():
+    told = []
+    points = grouped(20_000, 8, 200)
+    centroids = kmeans(points, 200, 0, lambda number, rounds: told.append((number, rounds)))
+    assert len(told) < 20
+    assert told == [(number + 1, 20) for number in range(len(told))]
+    theirs = faiss.Kmeans(8, 200, niter=20, seed=0, max_points_per_centroid=10**6)
+    theirs.train(points)
+    assert objective(points, centroids) < 1.01 * objective(points, theirs.centroids)
+
+
 @pytest.mark.parametrize("around", [4, 50])
 def test_the_nearest_is_among_the_centroids_around(monkeypatch, around):
     monkeypatch.setattr(module, "_AROUND", around)
+    monkeypatch.setattr(module, "_TENTH", 1000)
     rng = np.random.default_rng(0)
     points = rng.normal(size=(3000, 8)).astype(np.float32)
     centroids, lists = points[:50], rng.integers(0, 50, 3000)

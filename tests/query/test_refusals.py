@@ -166,13 +166,13 @@ def test_only_short_searches_keep_the_loop_busy(library, serve, monkeypatch):
     library.publish(told, visual=library.space(vectors, 4))
     service = serve(library)
     asking = service.app.state.asking
-    plain, threads = asking.searcher_now, []
+    plain, threads = asking._answer_now, []
 
-    def searcher_now():
+    def answer_now(*given):
         threads.append(threading.current_thread() is threading.main_thread())
-        return plain()
+        return plain(*given)
 
-    monkeypatch.setattr(asking, "searcher_now", searcher_now)
+    monkeypatch.setattr(asking, "_answer_now", answer_now)
 
     def in_the_loop(**body):
         threads.clear()

@@ -54,7 +54,9 @@ def tolerance(vectors, query, metric):
     return 1e-12 * (np.abs(vectors).max(initial=0) + np.abs(query).max())
 
 
-def index_of(folder, vectors, clusters, metric, cuts=(), coded=False, dtype="float32"):
+def index_of(
+    folder, vectors, clusters, metric, cuts=(), coded=False, dtype="float32", compiled=True
+):
     folder.mkdir(exist_ok=True)
     bounds = [0, *sorted(cuts), len(vectors)]
     centroids = train_centroids(vectors, clusters, metric, seed=0)
@@ -69,7 +71,7 @@ def index_of(folder, vectors, clusters, metric, cuts=(), coded=False, dtype="flo
         writer.put(0, block)
         writer.close()
         segments.append(Postings(path))
-    return InvertedIndex(segments, metric)
+    return InvertedIndex(segments, metric, compiled=compiled)
 
 
 def clustered(rows, dim, seed=0):

@@ -34,7 +34,8 @@ def cases(draw):
     metrics = st.sampled_from(Metric)
     coded = draw(st.booleans()) and rows >= 16
     built = {"clusters": clusters, "metric": draw(metrics), "cuts": cuts, "coded": coded}
-    return vectors, query, built | {"dtype": dtype}, deleted, draw(metrics)
+    built |= {"dtype": dtype, "compiled": draw(st.booleans())}
+    return vectors, query, built, deleted, draw(metrics)
 
 
 @given(cases(), st.integers(1, 60))
@@ -109,10 +110,10 @@ def test_what_is_included_is_looked_at_wherever_it_is(fresh, case, data):
 
 
 @pytest.mark.parametrize("metric", Metric)
-@pytest.mark.parametrize("dim", [30, 300])
-def test_codes_choose_the_rows_that_are_nearest(tmp_path, metric, dim):
+@pytest.mark.parametrize(("dim", "compiled"), [(30, True), (300, True), (300, False)])
+def test_codes_choose_the_rows_that_are_nearest(tmp_path, metric, dim, compiled):
     vectors = clustered(3000, dim)
-    index = index_of(tmp_path, vectors, 20, metric, [2000], coded=True)
+    index = index_of(tmp_path, vectors, 20, metric, [2000], coded=True, compiled=compiled)
     assert index.is_coded(metric)
     recalls, looked_at = [], 0
     for query in clustered(40, dim, seed=1):
@@ -129,13 +130,14 @@ def test_codes_choose_the_rows_that_are_nearest(tmp_path, metric, dim):
 
 
 @pytest.mark.parametrize(("coded_for", "asked_for"), list(itertools.product(Metric, Metric)))
-def test_a_metric_that_codes_do_not_order_by_is_answered_from_the_vectors(
+def test_without_compiled_code_another_metric_is_answered_from_the_vectors(
     tmp_path, coded_for, asked_for
 ):
     vectors = clustered(500, 16)
-    index = index_of(tmp_path, vectors, 5, coded_for, coded=True)
+    index = index_of(tmp_path, vectors, 5, coded_for, coded=True, compiled=False)
     assert index.is_coded(asked_for) == (coded_for is asked_for)
-    same = index_of(tmp_path / "unit", prepared(vectors, Metric.COSINE), 5, coded_for, coded=True)
+    units = prepared(vectors, Metric.COSINE)
+    same = index_of(tmp_path / "unit", units, 5, coded_for, coded=True, compiled=False)
     assert same.is_coded(asked_for)
     asked = index.ask(vectors[3])
     lists = index.rank(asked, 3)

@@ -15,15 +15,23 @@ from numpy.typing import NDArray
 
 from shared.maths.linear_algebra import one_thread
 
-# Share of the points used in each round, and the least number of points per centroid.
-_SHARES = (0.25,) * 4 + (0.5,) * 4 + (1.0,) * 12
+# Shares of the points, with the most rounds that see so many, and the least number of points per
+# centroid.
+_STAGES = ((0.25, 4), (0.5, 4), (1.0, 12))
 _MIN_POINTS = 39
+# A stage ends once less than this share of its points changes its list in a round; the last stage
+# is followed by rounds in which lists settle.
+_CALM = (0.1, 0.06, 0.03)
+# With fewer centroids few points change, however far they are from the end; and rounds are short.
+_MANY = 100
 # Clusters larger than this many times the mean are split, except in the last rounds.
 _LONGEST = 3
 _SETTLING = 2
-# Rounds that compare points with every centroid; later ones compare only this many near their own.
+# Rounds that compare points with every centroid; later ones compare only those near their own: a
+# tenth of all, and at least so many.
 _WIDE = 4
-_AROUND = 256
+_AROUND = 64
+_TENTH = 10
 _UNKNOWN = -1
 
 Progress = Callable[[int, int], None]
@@ -39,15 +47,22 @@ def kmeans(
     rng = np.random.default_rng(seed)
     centroids = points[:clusters].copy()
     lists = _Lists(points, clusters)
-    for number, share in enumerate(_SHARES):
-        progress(number + 1, len(_SHARES))
+    number, rounds = 0, sum(most for _, most in _STAGES)
+    for (share, most), calm in zip(_STAGES, _CALM, strict=True):
         seen = min(len(points), max(round(share * len(points)), _MIN_POINTS * clusters))
-        moved = lists.assign(seen, centroids, wide=number < _WIDE)
-        if seen == len(points) and not moved:
-            break
-        centroids = lists.means(centroids)
-        if number < len(_SHARES) - _SETTLING:
-            lists.even_out(centroids, rng)
+        is_last = share == _STAGES[-1][0]
+        left = most
+        while left > 0:
+            progress(number + 1, rounds)
+            moved = lists.assign(seen, centroids, wide=number < _WIDE)
+            number, left = number + 1, left - 1
+            if seen == len(points) and not moved:
+                return centroids
+            centroids = lists.means(centroids)
+            if clusters >= _MANY and moved < calm * seen:
+                left = min(left, _SETTLING if is_last else 0)
+            if not is_last or left > _SETTLING:
+                lists.even_out(centroids, rng)
     return centroids
 
 
@@ -68,7 +83,8 @@ def nearest_around(
     """The nearest of the centroids around that of its list, of each chosen point, int64 (n,)."""
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(np.ascontiguousarray(centroids))
-    around = index.search(centroids, min(_AROUND, len(centroids)))[1]
+    count = max(_AROUND, len(centroids) // _TENTH)
+    around = index.search(centroids, min(count, len(centroids)))[1]
     half_norms = (centroids**2).sum(axis=1) / 2
     own = lists[chosen]
     members = np.argsort(own, kind="stable")

@@ -98,7 +98,9 @@ class _Sample:
         index, neighbours = self._index, self._neighbours[metric]
         depths = None
         if index.is_coded(metric):
-            depths = _Depths(index, self._asked, self._ranks, self._gaps, neighbours, self._own)
+            depths = _Depths(
+                index, metric, self._asked, self._ranks, self._gaps, neighbours, self._own
+            )
         clusters = index.clusters
         probes = [_Probes(count) for count in _steps(clusters, 4)]
         reaches = [self._reaching(count) for count in _steps(clusters, 8)]
@@ -184,6 +186,7 @@ class _Depths:
     def __init__(
         self,
         index: InvertedIndex,
+        metric: Metric,
         asked: list[PreparedQuery],
         ranks: NDArray[np.int64],
         gaps: NDArray[np.float32],
@@ -191,6 +194,7 @@ class _Depths:
         own: NDArray[np.int64] | None,
     ) -> None:
         postings = index.segments[0]
+        self._is_other = metric is not index.metric
         list_of = np.repeat(np.arange(index.clusters), np.diff(postings.list_offsets))
         of_neighbours = np.take_along_axis(ranks, list_of[neighbours], axis=1)
         widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
@@ -202,7 +206,7 @@ class _Depths:
         self._places = np.full(neighbours.shape, -1, np.int64)
         for number, query in enumerate(asked):
             lists = np.argsort(ranks[number], kind="stable")[:widest]
-            rows = index.chosen_by_codes(query, lists, self._deepest)
+            rows = index.chosen_by_codes(query, lists, self._deepest, metric)
             if own is not None:
                 rows = rows[rows != own[number]]
             self._ranks[number, : len(rows)] = ranks[number][list_of[rows]]
@@ -222,9 +226,11 @@ class _Depths:
         found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
         return np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
 
-    def least(self, order: NDArray[np.float64], held: float, least: float) -> tuple[int, float]:
+    def least(
+        self, order: NDArray[np.float64], held: float, least: float
+    ) -> tuple[int | None, float]:
         """Return the least depth that loses little of the neighbours in the probed clusters, and
-        its recall.
+        its recall; None where codes of the other metric lose more at any depth.
 
         Little is half of the loss by the probes. `order`: of the top k. `held`: share of them in
         the clusters. `least`: recall of fewer probes, which is a lower bound.
@@ -233,6 +239,8 @@ class _Depths:
         # A neighbour at place n of the order needs a depth of n + 1.
         depths = np.sort(order[np.isfinite(order)]) + 1
         wanted = math.ceil(aim * order.size - 1e-9)
+        if self._is_other and wanted > len(depths):
+            return None, held
         if wanted <= 0 or wanted > len(depths):
             depth = self._deepest
         else:

@@ -1,10 +1,12 @@
 """Searches, a class for each kind of subject: how each comes to its target on a collection."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio.to_thread
+import numpy as np
 
 from services.query.answering.features import (
     Embedded,
@@ -104,8 +106,9 @@ class VectorSearch(StoredSearch):
     """Images near to a vector of the collection's own model. Raises BadVector."""
 
     def __init__(self, vector: list[float], options: SearchOptions) -> None:
-        super().__init__(["vector", *vector], options)
-        self._vector = vector
+        self._vector = np.array(vector, np.float64)
+        digest = hashlib.blake2b(self._vector.tobytes(), digest_size=16).hexdigest()
+        super().__init__(["vector", digest], options)
 
     def resolve(self, searcher: Searcher, after: Cursor | None) -> Target:
         space = searcher.collection.visual

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import anyio.to_thread
@@ -21,12 +22,13 @@ from services.query.answering.searches import (
     VectorSearch,
     embed_picture,
 )
+from services.query.answering.targets import Neighbours
 from services.query.answering.term_reader import TermReader
 from services.query.read_your_writes import Waiting
 from services.query.search import exploring
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
-from services.query.search.searcher import Searcher
+from services.query.search.searcher import PreparedSearch, Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import SearchResponse
@@ -43,6 +45,8 @@ T = TypeVar("T")
 _FEW = 100
 # Searches of a batch that are answered at once.
 _AT_ONCE = 4
+# Searches of a batch that share a look at the index.
+_TOGETHER = 50
 
 
 class SearchService:
@@ -90,7 +94,17 @@ class SearchService:
 
         await features.prepare_terms(searches, searcher)
 
-        # A few at a time: the threads and the processor are those of people's searches, too.
+        stored = {
+            place: found
+            for place, search in enumerate(searches)
+            if (found := _by_stored_vector(search)) is not None
+        }
+        answers: dict[int, BatchAnswer] = {}
+        # Some at a time: threads and processors are those of people's searches, too.
+        for start in range(0, len(stored), _TOGETHER):
+            some = list(stored)[start : start + _TOGETHER]
+            told = await _in_thread(partial(self._answer_many, [stored[place] for place in some]))
+            answers |= zip(some, told, strict=True)
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def one(search: SearchRequest) -> BatchAnswer:
@@ -99,9 +113,42 @@ class SearchService:
                     answer = await self.request(search, features)
                 return BatchAnswer(answer=answer)
             except ISEError as error:
-                return BatchAnswer(problem=Problem.model_validate(problem.body_of(error)))
+                return _problem(error)
 
-        return list(await asyncio.gather(*map(one, searches)))
+        left = [place for place in range(len(searches)) if place not in answers]
+        others = await asyncio.gather(*(one(searches[place]) for place in left))
+        answers |= zip(left, others, strict=True)
+        return [answers[place] for place in range(len(searches))]
+
+    def _answer_many(self, searches: Sequence[StoredSearch]) -> list[BatchAnswer]:
+        """Answer searches that need no embedder; they look at the index in one call."""
+        answers: list[BatchAnswer | None] = [None] * len(searches)
+        looking: list[tuple[int, PreparedSearch, Pages, Stopwatch]] = []
+        searcher = self.searcher_now()
+        for place, search in enumerate(searches):
+            watch = Stopwatch()
+            try:
+                pages = Pages(search.key, search.options)
+                target = search.resolve(searcher, pages.after)
+                if isinstance(target, Neighbours) and search.options.sort.images is None:
+                    work = searcher.prepare(target.space, target.query, target.options, watch)
+                    looking.append((place, work, pages, watch))
+                else:
+                    resolved = Resolved(searcher, target)
+                    answer = _rank(resolved, search.options, pages, watch)
+                    answers[place] = BatchAnswer.model_construct(answer=answer, problem=None)
+            except ISEError as error:
+                answers[place] = _problem(error)
+        found = searcher.look([work for _, work, _, _ in looking])
+        for (place, work, pages, watch), candidates in zip(looking, found, strict=True):
+            options = searches[place].options
+            try:
+                result = searcher.finish(work, watch, candidates)
+                answer = response_for(searcher, result, options, watch, pages)
+                answers[place] = BatchAnswer.model_construct(answer=answer, problem=None)
+            except ISEError as error:
+                answers[place] = _problem(error)
+        return [one for one in answers if one is not None]
 
     async def request(
         self, request: SearchRequest, features: Features | None = None
@@ -198,31 +245,39 @@ class SearchService:
         pages = Pages(search.key, search.options)
         if isinstance(search, StoredSearch):
             # Switching to a thread and back would take a good part of the time of a short search.
-            if alone and self._is_short(search.options):
-                return self._answer_now(search, pages, watch)
+            if alone and (searcher := self._at_once(search.options)) is not None:
+                return self._answer_now(search, pages, watch, searcher)
             return await _in_thread(lambda: self._answer_now(search, pages, watch))
         resolved = await search.resolve(await self.searcher(), pages.after, watch)
         return await _in_thread(lambda: _rank(resolved, search.options, pages, watch))
 
-    def _answer_now(self, search: StoredSearch, pages: Pages, watch: Stopwatch) -> SearchResponse:
-        searcher = self.searcher_now()
+    def _answer_now(
+        self,
+        search: StoredSearch,
+        pages: Pages,
+        watch: Stopwatch,
+        searcher: Searcher | None = None,
+    ) -> SearchResponse:
+        searcher = searcher or self.searcher_now()
         resolved = Resolved(searcher, search.resolve(searcher, pages.after))
         return _rank(resolved, search.options, pages, watch)
 
-    def _is_short(self, options: SearchOptions) -> bool:
-        """Tell whether a search that needs no embedder takes milliseconds."""
+    def _at_once(self, options: SearchOptions) -> Searcher | None:
+        """Return the collection as of now if a search that needs no embedder takes milliseconds;
+        else None.
+        """
         limits = (options.nprobe, options.recall_target, options.filter, options.cursor)
         # A sorted one ranks all that may match and reads their records.
         is_plain = (
             not options.exact and options.sort.images is None and all(one is None for one in limits)
         )
         if not is_plain or options.offset + options.limit > _FEW:
-            return False
+            return None
         # Opening a new snapshot takes seconds, so that isn't done in the event loop.
-        collection = self.snapshots.settled()
-        return (
-            collection is not None and collection.visual is not None and collection.visual.is_quick
-        )
+        settled = self.snapshots.settled()
+        if settled is None or settled[0].visual is None or not settled[0].visual.is_quick:
+            return None
+        return Searcher(*settled, self._recall_target, self.audit)
 
 
 def _rank(
@@ -233,6 +288,19 @@ def _rank(
     result = sorted_as_asked(resolved.target, options).rank(searcher, watch)
     with span("answer"):
         return response_for(searcher, result, options, watch, pages, resolved.corrected)
+
+
+def _by_stored_vector(request: SearchRequest) -> StoredSearch | None:
+    """Return a search that needs nothing but the collection as of now; None for any other."""
+    if request.min_version is not None or request.parts is not None:
+        return None
+    if request.id is not None:
+        return IdSearch(request.id, request)
+    return None if request.vector is None else VectorSearch(request.vector, request)
+
+
+def _problem(error: ISEError) -> BatchAnswer:
+    return BatchAnswer(problem=Problem.model_validate(problem.body_of(error)))
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

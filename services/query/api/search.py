@@ -36,7 +36,7 @@ from shared.web.problems import (
     VECTORS_ONLY,
     problems,
 )
-from shared.web.scoped import ScopedRoute, needs
+from shared.web.scoped import ScopedRoute, needs, receives
 
 router = APIRouter(
     prefix="/v1", tags=["search"], route_class=ScopedRoute, responses=problems(SEARCHES, BEHIND)
@@ -125,13 +125,14 @@ async def search_by_image(
 )
 @needs(Scope.READ)
 @admits(SEARCH)
-async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Query()]) -> Response:
+async def search_by_term(request: Request, query: Annotated[TermQuery, Query()]) -> Response:
     """Return the images with this tag; for a term that is no tag, the images that match it by
     meaning.
     """
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
-    return _json(await write.answer(await ask.term(query.term, query)))
+    state = request.app.state
+    return _json(await state.writer.answer(await state.asking.term(query.term, query)))
 
 
 @router.post(
@@ -158,11 +159,13 @@ async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Que
 )
 @needs(Scope.READ)
 @admits(SEARCH_JSON)
-async def search_images(ask: Ask, write: Write, body: SearchRequest) -> Response:
+@receives(SearchRequest)
+async def search_images(request: Request, body: SearchRequest) -> Response:
     """Search by one subject, or by several weighted `parts` together. Returns hits with scores,
     expected recall and timings.
     """
-    return _json(await write.answer(await ask.request(body)))
+    state = request.app.state
+    return _json(await state.writer.answer(await state.asking.request(body)))
 
 
 @router.post(
@@ -193,10 +196,11 @@ async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequ
 @needs(Scope.READ)
 @admits(SEARCH)
 async def find_similar_images(
-    ask: Ask, write: Write, image_id: str, options: Annotated[TextOptions, Query()]
+    request: Request, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:
     """Search by an indexed image and leave the image itself out of the answer."""
-    return _json(await write.answer(await ask.similar(image_id, options)))
+    state = request.app.state
+    return _json(await state.writer.answer(await state.asking.similar(image_id, options)))
 
 
 def _json(text: str) -> Response:

@@ -134,6 +134,21 @@ class Collection:
                 return file.item(row)
         return None
 
+    def items(self, ordinals: NDArray[np.int64]) -> list[Item | None]:
+        """The newest record of each image; None where there is none."""
+        found: list[Item | None] = [None] * len(ordinals)
+        left = np.arange(len(ordinals))
+        for file in reversed(self._items):
+            rows = file.rows_of(ordinals[left])
+            there = rows >= 0
+            read = file.items(rows[there])
+            for place, item in zip(left[there].tolist(), read, strict=True):
+                found[place] = item
+            left = left[~there]
+            if not len(left):
+                break
+        return found
+
     def has(self, ordinals: NDArray[np.int64]) -> Bits:
         """Return whether each of some images has a record."""
         found = np.zeros(len(ordinals), bool)

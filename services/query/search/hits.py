@@ -1,7 +1,10 @@
 """From ranked candidates to a page of hits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +67,12 @@ def page_of(
     metric: Metric,
     total: int,
     grounds: HitEvidence,
+    records: Mapping[int, Item] = MappingProxyType({}),
 ) -> Page:
-    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
+    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not.
+
+    records: those that were read before, by ordinal.
+    """
     found = ranking.found
     positions = ranking.page(start, options.limit)
     scores = distances.scores(found.distances[positions], metric).tolist()
@@ -74,25 +81,27 @@ def page_of(
     else:
         chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
     relevances = ranking.relevances(positions, metric)
-    hits: list[Hit] = []
-    ordinals: list[int] = []
-    for position, score, relevance, learnt in zip(
-        positions, scores, relevances, chances, strict=True
+    shown: list[_Shown] = []
+    for position, ordinal, score, relevance, learnt in zip(
+        positions, found.ordinals[positions].tolist(), scores, relevances, chances, strict=True
     ):
-        ordinal = int(found.ordinals[position])
         chance = 1.0 if grounds.certain(ordinal) else learnt
         passing = 1.0 if chance is None and grounds.chances is not None else chance
         if passes(score, passing, options):
-            hit = _hit(
-                collection, space, found, position, score, relevance, chance, options, grounds
-            )
-            hits.append(hit)
-            ordinals.append(ordinal)
+            shown.append(_Shown(position, ordinal, score, relevance, chance))
+    ordinals = [one.ordinal for one in shown]
+    items = [records.get(ordinal) for ordinal in ordinals]
+    if None in items:
+        items = collection.items(np.array(ordinals, np.int64))
+    hits = [
+        _hit(collection, space, found, one, item, options, grounds)
+        for one, item in zip(shown, items, strict=True)
+    ]
     below = len(positions) - len(hits)
     is_full = len(hits) == options.limit
     end = None
     if is_full and start + options.limit < total:
-        end = PageEnd(ordinals, ranking.place(positions[-1]))
+        end = PageEnd(ordinals, partial(ranking.place, positions[-1]))
     if options.group_duplicates and hits and collection.visual is not None:
         hits = folded(hits, ordinals, collection.visual)
     return Page(hits, is_full or below > 0, end, cut_off(hits, below, options))
@@ -114,25 +123,36 @@ def cut_off(hits: list[Hit], below: int, options: SearchOptions) -> CutOff | Non
 
 def item_of(collection: Collection, ordinal: int) -> Item:
     """Return the record of a candidate. Raises Corrupt if there is none."""
-    item = collection.item(ordinal)
+    return _known(collection, ordinal, collection.item(ordinal))
+
+
+def _known(collection: Collection, ordinal: int, item: Item | None) -> Item:
     if item is None:
         number = collection.manifest.number
         raise Corrupt(f"Snapshot {number} has a vector of image {ordinal}, but no record.")
     return item
 
 
+class _Shown(NamedTuple):
+    """One hit before its record was read."""
+
+    position: int
+    ordinal: int
+    score: float
+    relevance: float
+    chance: float | None
+
+
 def _hit(
     collection: Collection,
     space: Space,
     found: Candidates,
-    position: int,
-    score: float,
-    relevance: float,
-    chance: float | None,
+    shown: _Shown,
+    record: Item | None,
     options: SearchOptions,
     grounds: HitEvidence,
 ) -> Hit:
-    item = item_of(collection, int(found.ordinals[position]))
+    item, position = _known(collection, shown.ordinal, record), shown.position
     combination = grounds.combination
     needs_vector = options.with_vector or combination is not None
     vector = space.index.vector(item.ordinal) if needs_vector else None
@@ -154,10 +174,10 @@ def _hit(
         )
     return Hit(
         id=item.id,
-        score=score,
-        relevance=relevance,
+        score=shown.score,
+        relevance=shown.relevance,
         distance=float(found.distances[position]),
-        probability=chance,
+        probability=shown.chance,
         tags=item.tags,
         uri=item.uris[0] if item.uris else "",
         uris=item.uris,

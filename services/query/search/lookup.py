@@ -14,7 +14,7 @@ from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallPoint
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.index import Candidates, IndexSearch
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.rerank import CANDIDATES, rank_keys
 from shared.engines.ivf.ties import with_ties
@@ -63,14 +63,27 @@ class Lookup:
         self.wanted = min(wanted, space.index.rows)
         self._reranks = query.reranks(space, options)
 
-    def run(self, watch: Stopwatch) -> LookupResult:
-        """Probe more until the page is full, or there is nothing left."""
-        rows, clusters = self._space.index.rows, self._space.index.clusters
+    @property
+    def first(self) -> IndexSearch:
+        """The search of the index that comes first, and mostly is the only one."""
+        return self._search(self._plan.nprobe, self._plan.near, self._first_k)
+
+    @property
+    def _first_k(self) -> int:
         # Re-rank the same candidates for every page, so that pages follow one order.
-        k = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
-        nprobe, near = self._plan.nprobe, self._plan.near
+        few = min(CANDIDATES, self._space.index.rows)
+        return max(self.wanted, few) if self._reranks else self.wanted
+
+    def run(self, watch: Stopwatch, found: Candidates | None = None) -> LookupResult:
+        """Probe more until the page is full, or there is nothing left.
+
+        found: what `first` found, if that was searched for before.
+        """
+        rows, clusters = self._space.index.rows, self._space.index.clusters
+        k, nprobe, near = self._first_k, self._plan.nprobe, self._plan.near
         while True:
-            result = self._once(nprobe, near, k, watch)
+            result = self._once(nprobe, near, k, watch, found)
+            found = None
             short = result.start + self._options.limit - len(result.ranking)
             if short <= 0:
                 return result
@@ -84,21 +97,27 @@ class Lookup:
             else:
                 return result
 
+    def _search(self, nprobe: int, near: RecallPoint | None, k: int) -> IndexSearch:
+        radius = None if near is None else near.reach
+        depth = None if self._plan.depth is None else max(self._plan.depth, k)
+        itself = self._query.itself
+        return IndexSearch(
+            self._prepared, nprobe, radius, k, self._metric, depth, self._mask, itself
+        )
+
     def _once(
-        self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch
+        self,
+        nprobe: int,
+        near: RecallPoint | None,
+        k: int,
+        watch: Stopwatch,
+        found: Candidates | None,
     ) -> LookupResult:
-        index, plan, query = self._space.index, self._plan, self._query
-        with watch("probe"):
-            radius = None if near is None else near.reach
-            lists = index.rank(self._prepared, nprobe, radius)
+        index, query = self._space.index, self._query
         with watch("scan"):
-            depth = None if plan.depth is None else max(plan.depth, k)
-            include = None if query.itself is None else np.array([query.itself])
-            candidates = index.scan(
-                self._prepared, lists, k, self._metric, depth, self._mask, include
-            )
+            candidates = found or index.search(**vars(self._search(nprobe, near, k)))
             candidates = with_ties(candidates, index.vectors, self._prepared.vector)
-        keys = candidates.distances
+        keys: NDArray[np.float64] | None = None
         if self._reranks:
             with watch("rerank"):
                 same, passing = query.same(self._metric), self._passing(candidates)
@@ -106,10 +125,11 @@ class Lookup:
                     candidates, index, self._prepared.vector, self._metric, same, passing
                 )
         with watch("rank"):
-            kept = ~np.isin(candidates.ordinals, self._leave_out)
-            ranking = Ranking(
-                candidates.at(kept), self._id_of, query.itself, query.same(self._metric), keys[kept]
-            )
+            shown = candidates
+            if self._leave_out:
+                kept = ~np.isin(candidates.ordinals, self._leave_out)
+                shown, keys = candidates.at(kept), None if keys is None else keys[kept]
+            ranking = Ranking(shown, self._id_of, query.itself, query.same(self._metric), keys)
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
         return LookupResult(candidates, ranking, start, near)

@@ -1,9 +1,9 @@
 """One page of candidates, ties by id, the image itself first among its equals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,15 @@ class Place:
 
 @dataclass(frozen=True)
 class PageEnd:
-    """Hits that a page with successors has shown: their ordinals, and the place of the last."""
+    """Hits that a page with successors has shown: their ordinals, and where the last one is."""
 
     ordinals: list[int]
-    place: Place
+    find_place: Callable[[], Place] = field(compare=False)
+
+    @property
+    def place(self) -> Place:
+        """The place of the last hit, which only long lists need."""
+        return self.find_place()
 
 
 class Ranking:
@@ -51,12 +56,18 @@ class Ranking:
     ) -> None:
         self.found = found
         self._id_of = id_of
+        self._is_as_found = keys is None and itself is None
+        if self._is_as_found:
+            self._keys: NDArray[np.float64] = found.distances
+            self._order = self._ranks = np.arange(len(found.distances))
+            return
+        self._may_move = keys is not None
         keys = (found.distances if keys is None else keys).copy()
         own = np.flatnonzero(found.ordinals == itself)
         if len(own) and found.distances[own[0]] - found.distances[0] <= same:
             keys[own[0]] = -np.inf
         self._order = np.argsort(keys, kind="stable")
-        self._keys: NDArray[np.float64] = keys[self._order]
+        self._keys = keys[self._order]
         self._ranks = np.empty(len(keys), np.int64)
         self._ranks[self._order] = np.arange(len(keys))
 
@@ -97,10 +108,16 @@ class Ranking:
         Those that a re-rank did not look at stand behind it with their own, which are cut to its
         last.
         """
+        if self._is_as_found:
+            as_found: list[float] = distances.scores(
+                self.found.distances[positions], metric
+            ).tolist()
+            return as_found
         ranks = self._ranks[positions]
         end = int(ranks.max(initial=-1)) + 1
-        own = self.found.distances[self._order[:end]]
-        away = np.where(is_moved(self._keys[:end]), moved_distances(self._keys[:end]), own)
+        away, keys = self.found.distances[self._order[:end]], self._keys[:end]
+        if self._may_move:
+            away = np.where(is_moved(keys), moved_distances(keys), away)
         lowest = np.minimum.accumulate(distances.scores(away, metric))
         found: list[float] = lowest[ranks].tolist()
         return found
@@ -113,6 +130,8 @@ class Ranking:
         """Positions of the candidates at places start : end, those of one key by id."""
         positions: list[int] = self._order[start:end].tolist()
         keys: list[float] = self._keys[start:end].tolist()
+        if all(map(lt, keys, keys[1:])):
+            return positions
         ordered: list[int] = []
         for _, tied in groupby(zip(keys, positions, strict=True), key=itemgetter(0)):
             some = [position for _, position in tied]

@@ -1,8 +1,11 @@
 """Amount of work for a search, and the recall to expect."""
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
@@ -12,6 +15,7 @@ from shared.engines.ivf.mask import Mask
 
 # Comparing this many rows takes no longer than choosing among more of them.
 _FEW = 2_000
+_PLANS_KEPT = 1_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,38 @@ class FilterEstimate:
     def among(self, k: int, nprobe: int, radius: float | None = None) -> int:
         """Return how many of the k nearest rows are in the top clusters, judging by their codes."""
         return self._index.kept(self._prepared, nprobe, k, self._mask, radius)
+
+
+class Plans:
+    """Plans of searches that name no work and have no filter, each made once. Thread-safe."""
+
+    def __init__(self, curves: Sequence[RecallCurve], clusters: int, is_small: bool) -> None:
+        self._curves = curves
+        self._clusters = clusters
+        self._is_small = is_small
+        # Targets are any number, so only so many are kept.
+        self._made: LRUCache[tuple[Metric, int, float, bool], Plan] = LRUCache(_PLANS_KEPT)
+        self._lock = threading.Lock()
+
+    def of(self, metric: Metric, k: int, options: SearchOptions, default_target: float) -> Plan:
+        """Return what `plan` does."""
+        target = options.recall_target
+        key = metric, k, default_target if target is None else target, target is None
+        with self._lock:
+            found = self._made.get(key)
+        if found is None:
+            found = plan(
+                self._curves,
+                metric,
+                k,
+                self._clusters,
+                options,
+                default_target,
+                is_small=self._is_small,
+            )
+            with self._lock:
+                self._made[key] = found
+        return found
 
 
 def plan(

@@ -1,7 +1,7 @@
 """From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -48,6 +48,24 @@ class SearchResult:
     cut_off: CutOff | None = None
     matches: Matches | None = None
     colors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """Search by a vector before the index is looked at."""
+
+    search: SpaceSearch
+    lookup: Lookup
+    plan: Plan
+    matches: Matches | None
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """Candidates of a search, and records that may be on its page, by ordinal."""
+
+    candidates: Candidates | None = None
+    records: Mapping[int, Item] = field(default_factory=dict)
 
 
 class Searcher:
@@ -106,6 +124,12 @@ class Searcher:
 
         Raises BadVector, and Conflict if a probability is requested that was not fitted.
         """
+        return self.finish(self.prepare(space, query, options, watch), watch)
+
+    def prepare(
+        self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
+    ) -> PreparedSearch:
+        """Return what `finish` needs for the images nearest to a vector. Raises as `nearest`."""
         index = space.index
         metric = options.metric or index.metric
         if options.min_probability is not None:
@@ -121,8 +145,34 @@ class Searcher:
         with watch("probe"):
             chosen = self._plan(space, prepared, query, mask, metric, options)
         search = SpaceSearch(space, query, options, metric, prepared, mask)
-        lookup = Lookup(search, chosen, self._id_of)
-        looked_up = lookup.run(watch)
+        return PreparedSearch(search, Lookup(search, chosen, self._id_of), chosen, matches)
+
+    def look(self, works: Sequence[PreparedSearch]) -> list[FirstLook]:
+        """Return what the first look of each search finds; searches of one index share it, and
+        records are read together.
+        """
+        found: dict[int, Candidates] = {}
+        by_index: dict[int, list[int]] = {}
+        for place, work in enumerate(works):
+            by_index.setdefault(id(work.search.space.index), []).append(place)
+        for places in by_index.values():
+            index = works[places[0]].search.space.index
+            told = index.search_many([works[place].lookup.first for place in places])
+            found |= zip(places, told, strict=True)
+        near = [found[place].ordinals[: work.lookup.wanted] for place, work in enumerate(works)]
+        ordinals = np.unique(np.concatenate([*near, _NO_DELETIONS]))
+        read = zip(ordinals.tolist(), self.collection.items(ordinals), strict=True)
+        records = {ordinal: item for ordinal, item in read if item is not None}
+        return [FirstLook(found[place], records) for place in range(len(works))]
+
+    def finish(
+        self, work: PreparedSearch, watch: Stopwatch, found: FirstLook | None = None
+    ) -> SearchResult:
+        """Probe, re-rank, and look up the hits. found: what `look` returned for the search."""
+        search, lookup, chosen = work.search, work.lookup, work.plan
+        space, query, options = search.space, search.query, search.options
+        index, metric, prepared, mask = space.index, search.metric, search.prepared, search.mask
+        looked_up = lookup.run(watch, None if found is None else found.candidates)
         candidates, nprobe = looked_up.candidates, looked_up.candidates.nprobe
         expected = expected_recall(chosen.curve, nprobe, index.clusters, looked_up.near)
         if self._audit is not None and nprobe < index.clusters:
@@ -145,6 +195,7 @@ class Searcher:
                     query.combination,
                     prepared if by_codes else None,
                 ),
+                found.records if found else {},
             )
         recall = Recall(
             target=chosen.target,
@@ -164,7 +215,7 @@ class Searcher:
             space.fingerprint,
             recall,
             page.cut_off,
-            matches,
+            work.matches,
         )
 
     def tagged(
@@ -292,6 +343,8 @@ class Searcher:
         k = (query.after.offset if query.after else options.offset) + options.limit
         # The query image itself is always found, so recall concerns the others.
         wanted = min(k, space.index.rows - 1)
+        if options.filter is None and options.nprobe is None and not options.exact:
+            return space.plans.of(metric, wanted, options, self._recall_target)
         kept = None if options.filter is None else FilterEstimate(space.index, prepared, mask)
         return plan(
             space.curves,

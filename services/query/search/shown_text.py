@@ -91,7 +91,7 @@ def ranked(
     found = searcher.nearest(space, query, rest, watch)
     end = found.end
     if end is not None:
-        end = PageEnd([*ordinals, *end.ordinals], end.place)
+        end = PageEnd([*ordinals, *end.ordinals], end.find_place)
     matches = None if found.matches is None else found.matches.with_certain(len(shown))
     return replace(found, hits=[*first.hits, *found.hits], end=end, mode=mode, matches=matches)
 

@@ -74,10 +74,12 @@ class SnapshotReader:
         """The collection that was opened last; a newer one may be there."""
         return self._collection
 
-    def settled(self) -> Collection | None:
-        """The collection where `current` has nothing to open, and so takes no time."""
+    def settled(self) -> tuple[Collection, NDArray[np.int64]] | None:
+        """What `current` returns, where it has nothing to open, and so takes no time."""
+        deleted = self._deletions()
         collection = self._collection
-        return collection if self._has_nothing_for(self._store.current_number()) else None
+        is_same = self._has_nothing_for(self._store.current_number())
+        return (collection, deleted) if is_same else None
 
     def _is_refused(self, number: int | None) -> bool:
         return self._refused is not None and self._refused == (number, self._store.used_at())

@@ -6,12 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.probing import Plans
 from shared.contracts.calibration import TAG, Calibration
 from shared.contracts.counting import Counting
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.errors import BadVector, Conflict
-from shared.engines.engine import Index
+from shared.engines.engine import Index, is_small
 from shared.engines.evidence import moments_of
 from shared.maths import tag_trust
 from shared.maths.calibration import Isotonic
@@ -68,6 +69,7 @@ class Space:
         self._sample: _Sample = former._sample if former is not None and is_same else _Sample(index)
         self.transform = transform
         self.curves = list(curves)
+        self.plans = Plans(self.curves, index.clusters, is_small(index))
         self.calibration = list(calibration)
         self.counter = None if counting is None else Counter(counting)
         self.tag_spread = tag_spread
@@ -208,15 +210,18 @@ class Space:
         placed: NDArray[np.float32] = vectors[0]
         return placed
 
-    def given(self, vector: Sequence[float], metric: Metric | None) -> NDArray[np.float32]:
+    def given(
+        self, vector: Sequence[float] | NDArray[np.float64], metric: Metric | None
+    ) -> NDArray[np.float32]:
         """A vector that a caller sent, placed. Raises BadVector, as where vectors are added.
 
         `metric`: that of the search; None: the index's own.
         """
-        features = np.array(vector)
+        features = np.asarray(vector)
         placed = self.placed(features)
         is_by_angle = (metric or self.metric) is Metric.COSINE
-        if is_by_angle and not all(has_direction(one[None])[0] for one in (features, placed)):
+        seen = (placed,) if self.transform is None else (features, placed)
+        if is_by_angle and not all(has_direction(one[None])[0] for one in seen):
             raise BadVector(f"The vector {NO_DIRECTION}.")
         return placed
 

@@ -1,25 +1,39 @@
 """The coarse quantizer: centroids, and how a query is compared with them."""
 
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
+from shared.engines.ivf.codec import Codec
 from shared.engines.ivf.partition import Partition
 from shared.maths import distances
 
 
-@dataclass(frozen=True)
 class PreparedQuery:
-    """A query made ready: as it came, as it's compared with centroids, and with codes.
+    """A query as it came, as it's compared with centroids, and with codes. Immutable.
 
-    vector, point: float32 (dim,). reduced: float32 (width,), or None where there are no codes.
+    The compiled search computes the latter two itself, so they are made when asked for.
     """
 
-    vector: NDArray[np.float32]
-    point: NDArray[np.float32]
-    reduced: NDArray[np.float32] | None
+    def __init__(
+        self, vector: NDArray[np.float32], metric: Metric = Metric.L2, codec: Codec | None = None
+    ) -> None:
+        """vector: float32 (dim,). metric: that of the clusters."""
+        self.vector = vector
+        self._metric = metric
+        self._codec = codec
+
+    @cached_property
+    def point(self) -> NDArray[np.float32]:
+        """The query as it's compared with centroids; float32 (dim,)."""
+        return distances.unit(self.vector) if self._metric is Metric.COSINE else self.vector
+
+    @cached_property
+    def reduced(self) -> NDArray[np.float32] | None:
+        """The query as it's compared with codes: float32 (width,), or None where there are none."""
+        return None if self._codec is None else self._codec.project(self.point)
 
 
 class Coarse:
@@ -30,19 +44,16 @@ class Coarse:
         self.centroids = partition.centroids
         self.codec = partition.codec
         # Centroids are compared in the dimensions of the codes, if there are codes.
-        self._points = self.centroids
+        self.points = self.centroids
         centred = self.centroids
         if self.codec is not None and self.codec.width < partition.dim:
-            self._points = self.codec.project(self.centroids)
+            self.points = self.codec.project(self.centroids)
             centred = self.centroids - self.codec.mean
-        self._squares = np.einsum("ij,ij->i", centred, centred)
+        self.squares = np.einsum("ij,ij->i", centred, centred)
 
     def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
-        point = distances.unit(vector) if self.metric is Metric.COSINE else vector
-        return PreparedQuery(
-            vector, point, None if self.codec is None else self.codec.project(point)
-        )
+        return PreparedQuery(vector, self.metric, self.codec)
 
     def rank(
         self, asked: PreparedQuery, count: int, reach: float | None = None
@@ -78,7 +89,7 @@ class Coarse:
         counts in full, and what the query has there, which moves all alike, not at all.
         """
         point = asked.point
-        if self._points is not self.centroids and asked.reduced is not None:
+        if self.points is not self.centroids and asked.reduced is not None:
             point = asked.reduced
-        away: NDArray[np.float32] = self._squares - 2 * (self._points @ point)
+        away: NDArray[np.float32] = self.squares - 2 * (self.points @ point)
         return away

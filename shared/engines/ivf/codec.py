@@ -52,7 +52,7 @@ class Codec:
         self.mean = mean
         self.projection = projection
         self.codebooks = codebooks
-        self._offset = mean @ projection
+        self.offset = mean @ projection
         self._quantizer = faiss.ProductQuantizer(self.width, self.width // 2, BITS)
         faiss.copy_array_to_vector(codebooks.ravel(), self._quantizer.centroids)
 
@@ -92,7 +92,7 @@ class Codec:
 
     def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (…, dim) -> (…, width). Distances shrink by what lies in the other dimensions."""
-        return vectors @ self.projection - self._offset
+        return vectors @ self.projection - self.offset
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
         """float32 (n, dim) -> uint8 (n, code_size)."""

@@ -1,63 +1,36 @@
 """An inverted index over its segments: rank the clusters, probe the top ones, re-rank exactly.
 
 Two ways choose what is looked at exactly. Large segments have short codes in memory: those of the
-probed lists are compared, and only the nearest `depth` rows are read. Without codes, or where they
-don't fit what is asked, every row of the probed lists is read. Either way what comes out was
-measured on the stored vectors, first in float32 and, what survives that with a margin for rounding,
-in float64: so that order and ties don't depend on where a row lies.
+probed lists are compared, and only the nearest `depth` rows are read. Without codes, every row of
+the probed lists is read. Either way what comes out was measured on the stored vectors, first in
+float32 and, what survives that with a margin for rounding, in float64: so that order and ties don't
+depend on where a row lies.
+
+Where there are codes, and the processor can, all of this is one call of compiled code
+(`compiled.py`). The steps here do the same by faiss and numpy; their codes order by one metric.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
+from shared.engines.ivf.candidates import Candidates as Candidates
+from shared.engines.ivf.candidates import IndexSearch as IndexSearch
 from shared.engines.ivf.coarse import Coarse, PreparedQuery
 from shared.engines.ivf.codes import CodedLists
+from shared.engines.ivf.compiled import CompiledIndex, Measured
 from shared.engines.ivf.mask import Mask
-from shared.engines.ivf.nearest_rows import NearestRows
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.scan import BLOCK, scan
 from shared.maths import distances
 
-_BLOCK = 32_768
 # Lengths that differ by less than this count as equal: L2 and cosine then give the same order.
 _SAME_LENGTH = 1e-4
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Candidates of a scan, nearest first, ties in no order.
-
-    ordinals, distances, clusters, ranks (of the cluster, from 1; 0 where it wasn't probed),
-    segments (index): shape (n,). `scanned`: rows in the probed lists. `live`: rows there are. Both
-    less those that the mask leaves out. `reranked`: rows whose stored vector was read.
-    """
-
-    ordinals: NDArray[np.int64]
-    distances: NDArray[np.float64]
-    clusters: NDArray[np.int64]
-    ranks: NDArray[np.int64]
-    segments: NDArray[np.int64]
-    scanned: int
-    live: int
-    nprobe: int
-    reranked: int
-
-    def without(self, ordinals: Sequence[int]) -> Self:
-        """The same, less some images."""
-        if not ordinals:
-            return self
-        return self.at(~np.isin(self.ordinals, ordinals))
-
-    def at(self, kept: NDArray[Any]) -> Self:
-        """Some of them: which, as flags or as places."""
-        each = ("ordinals", "distances", "clusters", "ranks", "segments")
-        return replace(self, **{name: getattr(self, name)[kept] for name in each})
 
 
 class InvertedIndex:
@@ -66,10 +39,15 @@ class InvertedIndex:
     segments: the first has the centroids, later ones are additions on them.
     metric: what the clusters and codes were made for; either can be asked for.
     former: an index that may have some of the segments; what is made ready of them is taken over.
+    compiled: whether compiled code searches it, where that can run.
     """
 
     def __init__(
-        self, segments: Sequence[Postings], metric: Metric, former: Self | None = None
+        self,
+        segments: Sequence[Postings],
+        metric: Metric,
+        former: Self | None = None,
+        compiled: bool = True,
     ) -> None:
         self.segments = list(segments)
         self.metric = metric
@@ -78,7 +56,12 @@ class InvertedIndex:
             self._coarse: Coarse = former._coarse
             ready = dict(zip(former.segments, former._coded, strict=True))
         else:
+            former = None
             self._coarse = Coarse(Partition.of(segments[0], metric))
+        self._compiled: CompiledIndex | None = None
+        if compiled and CompiledIndex.fits(self._coarse, segments):
+            before = None if former is None else former._compiled
+            self._compiled = CompiledIndex(self._coarse, segments, before)
         self._coded: list[CodedLists | None] = [
             ready[segment] if segment in ready else self._with_codes(segment)
             for segment in segments
@@ -88,7 +71,7 @@ class InvertedIndex:
 
     def _with_codes(self, segment: Postings) -> CodedLists | None:
         codec = self._coarse.codec
-        if codec is None or segment.codes is None:
+        if codec is None or segment.codes is None or self._compiled is not None:
             return None
         return CodedLists(codec, segment.codes, segment.list_offsets)
 
@@ -116,6 +99,8 @@ class InvertedIndex:
 
     def is_coded(self, metric: Metric) -> bool:
         """Return whether codes choose the candidates for a metric."""
+        if self._compiled is not None:
+            return True
         fits = metric is self.metric or self._one_length
         return fits and any(coded is not None for coded in self._coded)
 
@@ -175,6 +160,46 @@ class InvertedIndex:
         """Return the values that a reach is compared with: float32 of shape (clusters,)."""
         return self._coarse.gaps(asked)
 
+    def search(
+        self,
+        asked: PreparedQuery,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: int | None = None,
+    ) -> Candidates:
+        """Return what `scan` finds within the lists that `rank` gives. include: an ordinal."""
+        if self._compiled is not None and depth is not None and nprobe < self.clusters:
+            found = self._run(
+                self._compiled, asked, None, nprobe, reach, k, metric, depth, mask, include
+            )
+            if found.nprobe < self.clusters:
+                return found
+        lists = self.rank(asked, nprobe, reach)
+        more = None if include is None else np.array([include])
+        return self.scan(asked, lists, k, metric, depth, mask, more)
+
+    def search_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
+        """Return what `search` does for each; those by codes share one call and all processors."""
+        found: list[Candidates | None] = [None] * len(searches)
+        by_mask: dict[int, list[int]] = {}
+        for number, one in enumerate(searches):
+            if one.depth is not None and one.nprobe < self.clusters:
+                by_mask.setdefault(id(one.mask or self._whole), []).append(number)
+        for places in by_mask.values() if self._compiled is not None else ():
+            some = [searches[place] for place in places]
+            for place, candidates in zip(places, self._run_many(some), strict=True):
+                # With a reach all lists may be near, and then every row is compared.
+                if candidates.nprobe < self.clusters:
+                    found[place] = candidates
+        return [
+            self.search(**vars(one)) if done is None else done
+            for one, done in zip(searches, found, strict=True)
+        ]
+
     def scan(
         self,
         asked: PreparedQuery,
@@ -190,29 +215,57 @@ class InvertedIndex:
         depth: how many rows the codes choose of each segment; None, or all lists: every row is
         looked at. include: ordinals to look at wherever they are, unless the mask leaves them out.
         """
-        mask = mask or self._whole
-        best = NearestRows(k)
-        scanned = reranked = 0
         if not self.is_coded(metric) or len(lists) >= self.clusters:
             depth = None
-        for number, segment in enumerate(self.segments):
-            held = mask.held(number, lists)
-            scanned += held
-            if not held and include is None:
-                # Most small additions have no row in the probed lists.
-                continue
-            for rows in self._chosen(number, asked, lists, depth, mask, include):
-                reranked += len(rows)
-                away, margin = distances.approximate(
-                    segment.gather(rows), segment.norms[rows], asked.vector, metric
-                )
-                best.offer(number, rows, away, margin)
-        return self._measured(asked.vector, lists, metric, best, scanned, mask.live, reranked)
+        is_one = include is None or len(include) == 1
+        if self._compiled is not None and depth is not None and is_one:
+            one = None if include is None else int(include[0])
+            return self._run(self._compiled, asked, lists, 0, None, k, metric, depth, mask, one)
+        mask = mask or self._whole
+        return scan(self.segments, self._coded, asked, lists, k, metric, depth, mask, include)
+
+    def _run(
+        self,
+        compiled: CompiledIndex,
+        asked: PreparedQuery,
+        lists: NDArray[np.int64] | None,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int,
+        mask: Mask | None,
+        include: int | None,
+    ) -> Candidates:
+        some = None if mask is None or mask is self._whole else mask
+        found = compiled.search(asked.vector, lists, nprobe, reach, k, metric, depth, some, include)
+        return _candidates(found, mask or self._whole)
+
+    def _run_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
+        """Search by compiled code; all with one mask."""
+        if self._compiled is None:
+            raise RuntimeError("the compiled search can't run here")
+        mask = searches[0].mask or self._whole
+        each = [
+            (one.asked.vector, one.nprobe, one.reach, one.k, one.metric, one.depth, one.include)
+            for one in searches
+        ]
+        found = self._compiled.search_many(each, None if mask is self._whole else mask)
+        return [_candidates(one, mask) for one in found]
 
     def chosen_by_codes(
-        self, asked: PreparedQuery, lists: NDArray[np.int64], depth: int
+        self,
+        asked: PreparedQuery,
+        lists: NDArray[np.int64],
+        depth: int,
+        metric: Metric | None = None,
     ) -> NDArray[np.int64]:
-        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`."""
+        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`.
+
+        metric: one that `is_coded`; None: the index's own.
+        """
+        if self._compiled is not None:
+            return self._compiled.chosen_by_codes(asked.vector, lists, depth, metric or self.metric)
         coded = self._coded[0]
         if coded is None or asked.reduced is None:
             return np.empty(0, np.int64)
@@ -252,83 +305,28 @@ class InvertedIndex:
         for segment in self.segments:
             rows = segment.find(ordinals)
             there = rows >= 0
-            for start in range(0, int(there.sum()), _BLOCK):
-                some = rows[there][start : start + _BLOCK]
-                found.append(ordinals[there][start : start + _BLOCK])
+            for start in range(0, int(there.sum()), BLOCK):
+                some = rows[there][start : start + BLOCK]
+                found.append(ordinals[there][start : start + BLOCK])
                 vectors = np.asarray(segment.vectors[some], np.float32)
                 away.append(distances.exact(vectors, query, metric))
         if not found:
             return np.empty(0, np.int64), np.empty(0, np.float64)
         return np.concatenate(found), np.concatenate(away)
 
-    def _chosen(
-        self,
-        number: int,
-        asked: PreparedQuery,
-        lists: NDArray[np.int64],
-        depth: int | None,
-        mask: Mask,
-        include: NDArray[np.int64] | None,
-    ) -> Iterator[NDArray[np.int64]]:
-        """Rows of one segment to look at exactly: ascending, at least one, a block at a time."""
-        segment, coded, allowed = self.segments[number], self._coded[number], mask.rows(number)
-        extra = np.empty(0, np.int64)
-        if include is not None:
-            extra = np.sort(segment.find(include))
-            extra = extra[extra >= 0]
-            extra = extra if allowed is None else extra[allowed[extra]]
-        if depth is not None and coded is not None and asked.reduced is not None:
-            rows = coded.nearest(asked.reduced, lists, depth, mask.bits(number))
-            rows = np.union1d(rows, extra) if len(extra) else np.sort(rows)
-            if len(rows):
-                yield rows
-            return
-        # Ascending, so that the disk is read sequentially.
-        if len(lists) >= self.clusters and allowed is not None:
-            rows = np.flatnonzero(allowed)
-        else:
-            rows = segment.rows_of_lists(np.sort(lists))
-            if len(extra):
-                extra = extra[~np.isin(segment.lists_of_rows(extra), lists)]
-                rows = np.union1d(rows, extra)
-            rows = rows if allowed is None else rows[allowed[rows]]
-        for start in range(0, len(rows), _BLOCK):
-            yield rows[start : start + _BLOCK]
 
-    def _measured(
-        self,
-        query: NDArray[np.float32],
-        lists: NDArray[np.int64],
-        metric: Metric,
-        best: NearestRows,
-        scanned: int,
-        live: int,
-        reranked: int,
-    ) -> Candidates:
-        segments, rows = best.survivors()
-        ordinals = np.empty(len(rows), np.int64)
-        clusters = np.empty(len(rows), np.int64)
-        away = np.empty(len(rows), np.float64)
-        for number, segment in enumerate(self.segments):
-            here = segments == number
-            ordinals[here] = segment.ordinals[rows[here]]
-            clusters[here] = segment.lists_of_rows(rows[here])
-            vectors = np.asarray(segment.vectors[rows[here]], np.float32)
-            away[here] = distances.exact(vectors, query, metric)
-        rank_of = np.zeros(self.clusters, np.int64)
-        rank_of[lists] = np.arange(1, len(lists) + 1)
-        order = np.argsort(away, kind="stable")
-        return Candidates(
-            ordinals[order],
-            away[order],
-            clusters[order],
-            rank_of[clusters[order]],
-            segments[order],
-            scanned,
-            live,
-            len(lists),
-            reranked,
-        )
+def _candidates(found: Measured, mask: Mask) -> Candidates:
+    return Candidates(
+        found.ordinals,
+        found.distances,
+        found.clusters,
+        found.ranks,
+        found.segments,
+        found.scanned,
+        mask.live,
+        found.nprobe,
+        found.reranked,
+    )
 
 
 def _one_length(segments: Sequence[Postings]) -> bool:

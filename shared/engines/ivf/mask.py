@@ -31,6 +31,13 @@ class Mask:
         sizes = [np.diff(part.offsets) for part in self._parts]
         return np.asarray(np.sum(sizes, axis=0))
 
+    @cached_property
+    def arrays(self) -> tuple[tuple[NDArray[np.int64], NDArray[np.uint8] | None], ...]:
+        """Of each segment: how many such rows stand before each list, and the bits of `bits`."""
+        return tuple(
+            (np.ascontiguousarray(part.offsets, np.int64), part.bits) for part in self._parts
+        )
+
     def rows(self, segment: int) -> NDArray[np.bool_] | None:
         """Return whether each row may be a hit, bool of shape (rows,); None where all may."""
         return self._parts[segment].rows

@@ -55,12 +55,12 @@ class Postings:
             self.lengths = float(self.norms.min()), float(self.norms.max())
         expect_scattered_reads(self.vectors)
         # Open the file now, because a newer snapshot may remove its name before it is read.
-        self._file = os.open(path, os.O_RDONLY)
+        self.file = os.open(path, os.O_RDONLY)
         self._comes_from_disk = False
 
     def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
+        if hasattr(self, "file"):
+            os.close(self.file)
 
     @property
     def rows(self) -> int:
@@ -133,4 +133,4 @@ class Postings:
         begin = firsts * size + self.vectors.offset
         length = (lasts - firsts + 1) * size
         for offset, count in zip(begin.tolist(), length.tolist(), strict=True):
-            os.posix_fadvise(self._file, offset, count, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(self.file, offset, count, os.POSIX_FADV_WILLNEED)

@@ -4,6 +4,7 @@ Copies of a picture may have been embedded by replicas that run different engine
 after an update of a library. Ties go by id, and so does the order of such copies.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -61,8 +62,8 @@ def _close(distances: NDArray[np.float64], query: NDArray[np.float32]) -> NDArra
 
     Cosine distances are at most 2; an L2 distance has to do with the lengths of both vectors.
     """
-    length = float(np.linalg.norm(query.astype(np.float64)))
-    most = SAME_FEATURES * np.maximum(1, length + distances)
+    point = query.astype(np.float64)
+    most = SAME_FEATURES * np.maximum(1, math.sqrt(point @ point) + distances)
     found = [np.empty((0, 2), np.int64)]
     for step in range(1, min(NEXT, len(distances) - 1) + 1):
         gaps = distances[step:] - distances[:-step]

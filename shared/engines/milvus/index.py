@@ -16,7 +16,7 @@ from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.core.errors import Conflict
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates, InvertedIndex
+from shared.engines.ivf.index import Candidates, IndexSearch, InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.milvus.collection import MOST, Found, MilvusCollection
@@ -140,7 +140,7 @@ class MilvusIndex:
 
     def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
-        return PreparedQuery(vector, vector, None)
+        return PreparedQuery(vector)
 
     def rank(
         self, asked: PreparedQuery, count: int, reach: float | None = None
@@ -149,6 +149,26 @@ class MilvusIndex:
         counts.
         """
         return np.arange(min(count, self._clusters))
+
+    def search(
+        self,
+        asked: PreparedQuery,
+        nprobe: int,
+        reach: float | None,
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: int | None = None,
+    ) -> Candidates:
+        """Return what `scan` finds within the lists that `rank` gives. include: an ordinal."""
+        more = None if include is None else np.array([include])
+        lists = self.rank(asked, nprobe, reach)
+        return self.scan(asked, lists, k, metric, depth, mask, more)
+
+    def search_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
+        """Return what `search` does for each."""
+        return [self.search(**vars(one)) for one in searches]
 
     def scan(
         self,

@@ -1,0 +1,117 @@
+"""The compiled search against faiss and numpy, at each level of instructions that can run here."""
+
+import itertools
+import platform
+
+import numpy as np
+import pytest
+
+from shared.contracts.query import Metric
+from shared.engines.ivf import compiled
+from shared.engines.ivf.index import InvertedIndex
+from tests.shared.indexes import clustered, index_of
+
+pytestmark = pytest.mark.floats
+
+
+@pytest.fixture(params=[1, 2])
+def level(request):
+    """A level of instructions: AVX2, and AVX-512."""
+    from shared.engines.ivf import _native
+
+    before = _native.level()
+    if _native.level(request.param) < request.param:
+        _native.level(before)
+        pytest.skip("this processor, or FAISS_OPT_LEVEL, has no such instructions")
+    yield request.param
+    _native.level(before)
+
+
+def both(tmp_path, vectors, metric, **built):
+    """The same segments, searched by compiled code and without it."""
+    index = index_of(tmp_path, vectors, 20, metric, [len(vectors) * 9 // 10], coded=True, **built)
+    return index, InvertedIndex(index.segments, metric, compiled=False)
+
+
+def test_the_extension_was_built_and_runs_on_this_processor():
+    if platform.machine() != "x86_64":
+        pytest.skip("it is compiled for x86-64 alone")
+    from shared.engines.ivf import _native
+
+    assert _native.level() == 0 or compiled.is_available()
+
+
+@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize(("dim", "dtype"), [(6, "float32"), (40, "float16"), (300, "float32")])
+def test_compiled_code_finds_what_faiss_and_numpy_find(tmp_path, level, metric, dim, dtype):
+    vectors = clustered(2000, dim)
+    fast, plain = both(tmp_path, vectors, metric, dtype=dtype)
+    left_out = np.arange(0, 2000, 3)
+    for mask in (None, fast.mask(left_out)):
+        for number, query in enumerate(clustered(20, dim, seed=1)):
+            reach = None if number % 2 else 0.3
+            include = 3 * number + 1 if number % 3 else None
+            asked = fast.ask(query), 7, reach, 10, metric, 60, mask, include
+            found, wanted = fast.search(*asked), plain.search(*asked)
+            assert (found.nprobe, found.scanned, found.live) == (
+                wanted.nprobe,
+                wanted.scanned,
+                wanted.live,
+            )
+            # Codes that are about as far may change places at the depth.
+            assert abs(found.reranked - wanted.reranked) <= 1
+            assert len(np.setdiff1d(found.ordinals[:10], wanted.ordinals[:10])) <= 1
+            shared, here, there = np.intersect1d(
+                found.ordinals, wanted.ordinals, return_indices=True
+            )
+            assert len(shared) >= 9
+            # To the last bit: answers of both are compared with each other.
+            assert (found.distances[here] == wanted.distances[there]).all()
+            assert (found.clusters[here] == wanted.clusters[there]).all()
+            assert (found.ranks[here] == wanted.ranks[there]).all()
+            assert (found.segments[here] == wanted.segments[there]).all()
+            if mask is not None:
+                assert not np.isin(found.ordinals, left_out).any()
+
+
+@pytest.mark.parametrize(("coded_for", "asked_for"), list(itertools.permutations(Metric)))
+@pytest.mark.parametrize("dim", [16, 300])
+def test_codes_serve_both_metrics(tmp_path, level, coded_for, asked_for, dim):
+    rng = np.random.default_rng(5)
+    vectors = clustered(3000, dim) * rng.uniform(0.8, 1.25, (3000, 1)).astype(np.float32)
+    index = index_of(tmp_path, vectors, 20, coded_for, [2700], coded=True)
+    assert index.is_coded(asked_for)
+    recalls, looked_at = [], []
+    for query in clustered(40, dim, seed=1):
+        asked = index.ask(query)
+        found = index.search(asked, 10, None, 10, asked_for, 150)
+        every = index.search(asked, 10, None, 10, asked_for)
+        recalls.append(np.isin(every.ordinals[:10], found.ordinals).mean())
+        looked_at.append(found.reranked / every.reranked)
+    # Codes of one metric are coarser for the other.
+    assert np.mean(recalls) > 0.7
+    assert np.mean(looked_at) < 0.5
+
+
+def test_nothing_that_does_not_fit_reaches_compiled_code(tmp_path):
+    vectors = clustered(500, 16)
+    index = index_of(tmp_path, vectors, 5, Metric.L2, coded=True)
+    asked = index.ask(vectors[0])
+    with pytest.raises(ValueError, match="no such list"):
+        index.scan(asked, np.array([0, 7]), 3, Metric.L2, 5)
+    with pytest.raises(ValueError, match="too short"):
+        index.search(index.ask(vectors[0, :9]), 2, None, 3, Metric.L2, 5)
+
+
+@pytest.mark.parametrize(("said", "runs"), [("generic", False), ("AVX2", True), ("", True)])
+def test_faiss_opt_level_limits_the_instructions(monkeypatch, said, runs):
+    from shared.engines.ivf import _native
+
+    before = _native.level()
+    monkeypatch.setenv("FAISS_OPT_LEVEL", said)
+    try:
+        compiled._native.cache_clear()
+        assert compiled.is_available() == (runs and _native.level(2) > 0)
+    finally:
+        _native.level(before)
+        compiled._native.cache_clear()
