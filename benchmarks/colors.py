@@ -179,7 +179,7 @@ def made(photos: Sequence[Path], number: int) -> tuple[Image.Image, str]:
     size = rng.uniform(0.3, 0.5) * _SIDE
     x, y = (rng.uniform(0.35, 0.65) * _SIDE for _ in range(2))
     angles = np.linspace(0, 2 * np.pi, rng.choice([3, 4, 5, 24]), endpoint=False)
-    corners = [(x + size / 2 * np.cos(a), y + size / 2 * np.sin(a)) for a in angles]
+    corners = [(float(x + size / 2 * np.cos(a)), float(y + size / 2 * np.sin(a))) for a in angles]
     ImageDraw.Draw(image).polygon(corners, rng.choice(_SHADES[color]))
     return image, color
 
