@@ -6,6 +6,7 @@ tried in little time.
 
 import io
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -17,6 +18,7 @@ import numpy as np
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
+from services.indexer.catalog.undoing import undo_some
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedding, ModelPair
 from services.indexer.embedding.embedded import Embedded
@@ -90,14 +92,25 @@ class Collection:
         syncing = SyncJob(published, self.origins, self.intake, pipeline)
         self._ingest = IngestJob(published, sources, self.intake, pipeline, syncing)
 
-    def ingest(self, source: Path | str, **options: Any) -> dict[str, Any]:
+    def ingest(self, source: Path | str, job_id: str = "", **options: Any) -> dict[str, Any]:
         reasons: dict[str, str] = {}
-        job = JobContext(lambda *_: None, reasons.__setitem__, threading.Event())
+        job = JobContext(lambda *_: None, reasons.__setitem__, threading.Event(), job_id)
         request = {"source": str(source), "build": False, **options}
         return self._ingest.run(request, job) | {"reasons": reasons}
 
     def sync(self, source: Path | str, **options: Any) -> dict[str, Any]:
         return self.ingest(source, **{"sync": True, "force": True, **options})
+
+    def undo(self, job_id: str) -> Counter[str]:
+        """As the API does, with a trash."""
+        done: Counter[str] = Counter()
+        more = True
+        while more:
+            with self.deletions.burying(keeps_files=True) as bury:
+                some, more = undo_some(self.database, job_id, bury, keeps=True)
+            done += some
+        self.publisher.publish_pending("undone")
+        return done
 
     def delete(self, image_id: str) -> None:
         """As the API does."""

@@ -19,7 +19,8 @@ from shared.snapshots.image_texts import Shown
 
 _FIRST = -3.0
 """Sort keys of images by their text lie below all distances: so a cursor tells where it ended."""
-_WHOLE = 0.999
+_SURE = 0.5
+"""From this score on, a text was read more surely than not."""
 
 
 def matching(searcher: Searcher, text: str, near: bool, part: float, after: Cursor | None) -> Shown:
@@ -163,9 +164,9 @@ def _by_text(
 
 
 def _matches_of(shown: Shown) -> Matches:
-    """Return how many images match: of what shows a text in part, it can't be told."""
-    count, whole = len(shown), int(np.count_nonzero(shown.scores >= _WHOLE))
-    return Matches(Expected(matches=count, low=whole, high=count), 1.0 if whole else None)
+    """Return how many images match: at least those whose text was surely read."""
+    count, sure = len(shown), int(np.count_nonzero(shown.scores >= _SURE))
+    return Matches(Expected(matches=count, low=sure, high=count), 1.0 if sure else None)
 
 
 def _ordinal(searcher: Searcher, hit: Hit) -> int:
