@@ -42,7 +42,7 @@ def under_load(found: dict[str, Any]) -> str:
     ]
     rows = [
         [name, f"{one['rest_mib']:.0f}", f"{one['beyond_rest_mib']:.0f}", _ms(one["person_p50_ms"])]
-        for name, one in found["large"].items()
+        for name, one in found.get("large", {}).items()
     ]
     heads = ["sent to", "at rest MiB", "beyond MiB", "a person's search ms"]
     return "\n".join([*lines, *table(heads, rows), ""])

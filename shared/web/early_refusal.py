@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.core import problem as problems
-from shared.core.errors import ISEError
+from shared.core.errors import ISEError, Overloaded
 from shared.core.request_id import HEADER, request_id
 from shared.web.admission import Admission, Gates
 from shared.web.body import UNREAD, announced
@@ -59,7 +59,7 @@ class EarlyRefusalMiddleware:
                 return
         await self.app(scope, receive, send)
 
-    def _refusal(self, admission: Admission, scope: Scope) -> ISEError | None:
+    def _refusal(self, admission: Admission, scope: Scope) -> Overloaded | None:
         gates: Gates = scope["app"].state.gates
         headers = Headers(scope=scope)
         is_free = gates.has_room(admission, announced(headers) or 0, _is_bulk(headers))
@@ -70,11 +70,14 @@ class EarlyRefusalMiddleware:
             return None
         try:
             gates.check(admission, headers, caller.name)
-        except ISEError as error:
+        except Overloaded as error:
             return error
+        except ISEError:
+            # Too large: the route, or the limit of all bodies, tells why.
+            return None
         return None
 
-    async def _refuse(self, error: ISEError, scope: Scope, send: Send) -> None:
+    async def _refuse(self, error: Overloaded, scope: Scope, send: Send) -> None:
         headers = Headers(scope=scope)
         given = headers.get(HEADER, "")
         told = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex

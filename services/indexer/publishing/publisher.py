@@ -144,8 +144,7 @@ class Publisher:
                 except (Corrupt, FileNotFoundError):
                     if self._current.manifest().number == draft.current.number:
                         raise
-                    # Others published, and what the draft was made of is gone.
-                    draft = None
+                    draft = None  # Others published, and what it was made of is gone.
                 if published is not None:
                     break
             else:
