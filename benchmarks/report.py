@@ -44,7 +44,8 @@ images per second if other programs were running. `OMP_WAIT_POLICY=passive` keep
 torch from counting as busy. Recall shift: one IVF index holds the fp32 features and another those
 of the engine, over the same centroids; each is queried with its own features and compared with its
 own exact top 10. Overlap is the share of the exact top 10 that both have in common. `AVX2` is
-emulated with `ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2`, which torch and OpenVINO heed.
+emulated with `ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2`, which
+torch and OpenVINO heed.
 With random weights the features of all photos are similar, so the cosine is meaningful for trained
 weights only. An ingest is one job over a folder by a fresh indexer: read, embed, store, cluster,
 publish; its rate is compared with that of the embedder alone over HTTP, in turn.

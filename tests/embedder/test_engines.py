@@ -163,7 +163,7 @@ def test_a_converted_network_is_kept_and_read_again(mini, tmp_path, monkeypatch)
     def never(*_):
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(openvino, "_converted", never)
+    monkeypatch.setattr(openvino, "converted", never)
     assert_same(chosen(mini, **wish)(pixels), expected)
 
 

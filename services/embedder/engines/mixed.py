@@ -19,7 +19,7 @@ from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import last_line, model_of
 
-FIRST = 3 / 16
+FIRST = 3 / 8
 """The share of convolutions that stay in fp32."""
 WEAK = 0.05
 """Features of less than this part of the usual length are computed again, all in fp32: a picture of
