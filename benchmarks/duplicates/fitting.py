@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, chi2
 from sklearn.linear_model import LogisticRegression
 
-from services.indexer.comparing.judge import Judge
+from services.indexer.comparing.judge import Judge, expanded
 
 _CONFIDENCE = 0.95
 _FLOOR = 0.1
@@ -21,7 +21,7 @@ _LEAST_COUNT = 8
 
 def fit(numbers: NDArray[np.float32], is_same: NDArray[np.bool_]) -> dict[str, Any]:
     """Return the numbers of a judge: of evidence (n, 8), and which pairs are the same picture."""
-    rows = numbers.astype(np.float64)
+    rows = expanded(numbers)
     means, scales = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
     model = LogisticRegression(C=10, max_iter=2000).fit((rows - means) / scales, is_same)
     found: dict[str, Any] = {
