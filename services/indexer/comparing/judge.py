@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _ROUNDS = 100
+_LEAST_INLIERS, _MOST_WITHOUT = 8, 1.0
 _LEAST_SHARE, _MOST_SHARE = 1e-6, 0.999
 
 
@@ -50,7 +51,7 @@ class Judge:
     def scores(self, numbers: NDArray[np.floating[Any]]) -> Floats:
         """Return the log odds of pairs to be the same picture, by their evidence (n, 8)."""
         rows = (expanded(numbers) - self.means) / self.scales
-        scores: Floats = rows @ self.weights + self.bias
+        scores: Floats = capped(rows @ self.weights + self.bias, numbers)
         return scores
 
     def probabilities(self, scores: Floats, unseen: int) -> Floats:
@@ -91,6 +92,14 @@ def expanded(numbers: NDArray[np.floating[Any]]) -> Floats:
     rows = np.asarray(numbers, np.float64)
     first, second = np.triu_indices(rows.shape[1])
     return np.hstack([rows, rows[:, first] * rows[:, second]])
+
+
+def capped(scores: Floats, numbers: NDArray[np.floating[Any]]) -> Floats:
+    """Return the scores, none of them high without local features that agree: plain shapes lie on
+    each other well, whatever they are."""
+    few = np.asarray(numbers)[:, 0] < np.log1p(_LEAST_INLIERS)
+    bounded: Floats = np.where(few, np.minimum(scores, _MOST_WITHOUT), scores)
+    return bounded
 
 
 @lru_cache(1)
