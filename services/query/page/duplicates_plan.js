@@ -4,7 +4,7 @@ import { humane } from "./errors.js";
 import { el, fill } from "./dom.js";
 import { DUPLICATES } from "./messages.js";
 
-const BUDGET = 0.01;
+const BUDGET = 0.02;
 const LOOK_MS = 1000;
 
 export class DuplicatesPlan {
