@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         print(budget, json.dumps(told), flush=True)
     for figures in found["runs"]:
         print(json.dumps(figures))
-    print(json.dumps(found["whole"]["0.01"]["found_by_kind"], indent=1))
+    print(json.dumps(found["whole"]["0.02"]["found_by_kind"], indent=1))
     if args.plot is not None:
         from benchmarks.duplicates.plot import draw
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, chi2
 from sklearn.linear_model import LogisticRegression
 
-from services.indexer.comparing.judge import Judge
+from services.indexer.comparing.judge import Judge, capped, expanded
 
 _CONFIDENCE = 0.95
 _FLOOR = 0.1
@@ -21,9 +21,9 @@ _LEAST_COUNT = 8
 
 def fit(numbers: NDArray[np.float32], is_same: NDArray[np.bool_]) -> dict[str, Any]:
     """Return the numbers of a judge: of evidence (n, 8), and which pairs are the same picture."""
-    rows = numbers.astype(np.float64)
+    rows = expanded(numbers)
     means, scales = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
-    model = LogisticRegression(C=10, max_iter=2000).fit((rows - means) / scales, is_same)
+    model = LogisticRegression(C=1, max_iter=2000).fit((rows - means) / scales, is_same)
     found: dict[str, Any] = {
         "means": means.tolist(),
         "scales": scales.tolist(),
@@ -31,7 +31,7 @@ def fit(numbers: NDArray[np.float32], is_same: NDArray[np.bool_]) -> dict[str, A
         "bias": float(model.intercept_[0]),
         "share": float(is_same.mean()),
     }
-    scores = (rows - means) / scales @ model.coef_[0] + model.intercept_[0]
+    scores = capped((rows - means) / scales @ model.coef_[0] + model.intercept_[0], numbers)
     return found | _tail(np.sort(scores[~is_same]))
 
 

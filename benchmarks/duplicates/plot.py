@@ -8,7 +8,7 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot
 
-_BUDGET = "0.01"
+_BUDGET = "0.02"
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
@@ -17,12 +17,12 @@ def draw(found: dict[str, Any], path: Path) -> None:
     by_kind = sorted(found["whole"][_BUDGET]["found_by_kind"].items(), key=lambda one: one[1])
     bars = kinds.barh([name for name, _ in by_kind], [share for _, share in by_kind])
     kinds.bar_label(bars, fmt="%.3f", padding=3, fontsize=8)
-    kinds.set(xlim=(0, 1.12), xlabel="share of copies found, budget 1 %")
+    kinds.set(xlim=(0, 1.12), xlabel="share of copies found, budget 2 %")
     asked = [one["budget"] for one in found["runs"]]
     budgets.plot(asked, asked, color="grey", linewidth=1, label="asked")
     for name, label in (("told", "told at most"), ("false_discoveries", "wrong")):
         shares = [
-            one["most"] / one["deleted"] if name == "told" else one[name] for one in found["runs"]
+            one["most"] / max(one["deleted"], 1) if name == "told" else one[name] for one in found["runs"]
         ]
         budgets.plot(asked, shares, marker="o", label=label)
     for one in found["runs"]:

@@ -284,11 +284,8 @@ class Container:
 
     def not_ready(self) -> str | None:
         """Return why the indexer can't serve, or None."""
-        return (
-            None
-            if self.jobs.alive
-            else "The thread that runs jobs has stopped; restart the indexer."
-        )
+        stopped = "The thread that runs jobs has stopped; restart the indexer."
+        return None if self.jobs.alive else stopped
 
 
 def _resolver(settings: IndexerSettings) -> Resolver:

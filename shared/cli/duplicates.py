@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from shared.cli import tables
-from shared.cli.jobs import raise_if_failed, wait
+from shared.cli.job_wait import raise_if_failed, wait
 from shared.cli.progress import ProgressView
 from shared.cli.session import AsJson, Session, session
 from shared.clients import duplicates as calls

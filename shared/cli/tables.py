@@ -25,8 +25,7 @@ from shared.contracts.tag_audit import TagAudit
 from shared.core.printable import escaped
 from shared.evaluation.results import Evaluation, TagResult
 
-FAILURES_SHOWN = 20
-_LIST_SHOWN = 8
+FAILURES_SHOWN, _LIST_SHOWN = 20, 8
 _RECALLS = (0.9, 0.95, 0.99)
 
 
@@ -145,12 +144,12 @@ def duplicates(found: DuplicateGroups) -> Table:
 
 def plan(found: DuplicatePlan) -> Table:
     """Groups of a plan: the kept picture, then those like it and what becomes of them."""
-    table = _table(["group", "", "probability", "uri", "id"], numbers=("group", "probability"))
+    table = _table(["group", "kind", "fate", "chance", "uri", "id"], numbers=("group", "chance"))
     for number, group in enumerate(found.groups, 1):
-        _row(table, [number, "keep", "", group.kept.uri, group.kept.id])
-        for one in group.others:
-            fate = f"{one.kind}, delete" if one.goes else f"{one.kind}, stays"
-            _row(table, [number, fate, f"{one.probability:.4f}", one.uri, one.id])
+        _row(table, [number, "", "stays", "", group.kept.uri, group.kept.id])
+        for it in group.others:
+            fate = "goes" if it.goes else "stays"
+            _row(table, [number, it.kind, fate, f"{it.probability:.4f}", it.uri, it.id])
     return table
 
 

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.curation import MOST_IDS, Id, Undo
 
-BUDGET = 0.01
+BUDGET = 0.02
 _KEPT: dict[str, Any] = {
     "id": "d0ed203b490efa13b89928e082c3728f",
     "uri": "castle/07.jpg",

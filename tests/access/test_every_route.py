@@ -40,6 +40,8 @@ OF_THE_INDEXER = {
     "compute_labels",
     "accept_labels",
     "list_source_folders",
+    "compare_duplicates",
+    "delete_duplicates",
 }
 WRITES = {
     "query": OF_THE_INDEXER,

@@ -370,7 +370,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
     @app.post("/v1/duplicates/delete")
     async def delete_duplicates(request: Request) -> dict[str, Any]:
         shelf.changes.append(await request.json())
-        gone = {i for group in shelf.plan for i in group[1:]}
+        gone = {i for group in shelf.plan for i in group[1:]} - set(shelf.changes[-1]["but"])
         shelf.undos["plan"] = list(stand_in.pictures)
         shelf.trash_before_undo["plan"] = list(shelf.trash)
         stand_in.pictures = [p for p in stand_in.pictures if p.id not in gone]

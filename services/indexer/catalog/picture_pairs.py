@@ -143,9 +143,11 @@ class PairTable:
 
     def tags(self, ordinals: Sequence[int]) -> dict[int, int]:
         """Return how many tags images have, by ordinal; those without any are left out."""
-        query = select(tags.c.ordinal, func.count().label("count")).group_by(tags.c.ordinal)
+        query = select(tags.c.ordinal, func.count().label("carried")).group_by(tags.c.ordinal)
         with self._database.read() as db:
-            return {row.ordinal: row.count for row in among(db, query, tags.c.ordinal, ordinals)}
+            return {
+                row.ordinal: int(row.carried) for row in among(db, query, tags.c.ordinal, ordinals)
+            }
 
     @staticmethod
     def _lacking(version: int) -> Any:

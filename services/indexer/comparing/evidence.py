@@ -109,7 +109,9 @@ def _by_features(
 ) -> _Laying | None:
     """Return the transform that most matches agree on; is_mirrored: after a mirror."""
     if is_mirrored:
-        second = Features(second.places * [-1, 1] + [width - 1, 0], second.mirrored().descriptors)
+        flipped = np.array([-1, 1], np.float32), np.array([width - 1, 0], np.float32)
+        places = second.places * flipped[0] + flipped[1]
+        second = Features(places.astype(np.float32), second.mirrored().descriptors)
     if len(first.places) < 2 or len(second.places) < _LEAST_MATCHES:
         return None
     # Of unit vectors, so that the dot product orders as the distance does.
@@ -164,7 +166,8 @@ def _whole(first: Look, second: Look) -> Matrix | None:
         # A quarter counter-clockwise, as of `rot90`: x' = y, y' = width - x.
         matrix = np.array([[0.0, 1, 0], [-1, 0, w], [0, 0, 1]]) @ matrix
         w, h = h, w
-    return np.diag([to_w / w, to_h / h, 1.0]) @ matrix
+    whole: Matrix = np.diag([to_w / w, to_h / h, 1.0]) @ matrix
+    return whole
 
 
 def _laid(first: Look, second: Look, matrix: Matrix) -> Evidence:
@@ -206,11 +209,12 @@ def _warped(second: Look, total: Matrix, size: tuple[int, int]) -> tuple[Floats,
 
 def _tiles(here: Floats, there: Floats, inside: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """The correlation of each tile, and whether it tells anything."""
-    here, there = (cv2.GaussianBlur(one, (0, 0), 1.0) for one in (here, there))
+    blurred: list[Any] = [cv2.GaussianBlur(one, (0, 0), 1.0) for one in (here, there)]
+    here, there = blurred
 
     def mean(values: Floats) -> Floats:
-        means: Any = cv2.resize(values * inside, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
-        return means.astype(np.float32)  # type: ignore[no-any-return]
+        means = cv2.resize(values * inside, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
+        return means.astype(np.float32)
 
     part = mean(np.ones_like(here))
     safe = np.maximum(part, 1e-3)
@@ -240,4 +244,4 @@ def _covered_back(second: Look, total: Matrix, size: tuple[int, int]) -> float:
     small = cv2.resize(second.gray, own, interpolation=cv2.INTER_AREA).astype(np.float32)
     ones = np.ones((size[1], size[0]), np.float32)
     inside = cv2.warpAffine(ones, back[:2], own, flags=cv2.INTER_NEAREST)
-    return _covered(small, inside)
+    return _covered(small, inside.astype(np.float32))

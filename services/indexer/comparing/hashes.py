@@ -34,9 +34,8 @@ def hash_of(look: "Look") -> Bytes:
     """Return the low frequencies (DCT) of the tiny picture, int8 of shape (64,)."""
     spectrum = _COSINES.T @ look.small @ _COSINES
     norm = float(np.linalg.norm(spectrum))
-    return np.rint(spectrum.ravel() / norm * _FULL if norm > 0 else spectrum.ravel()).astype(
-        np.int8
-    )
+    whole: Bytes = np.rint(spectrum.ravel() / max(norm, 1e-6) * _FULL).astype(np.int8)
+    return whole
 
 
 def turns_of(hashes: Bytes) -> list[NDArray[np.float32]]:
@@ -44,13 +43,13 @@ def turns_of(hashes: Bytes) -> list[NDArray[np.float32]]:
     whole = hashes.reshape(-1, _SIDE, _SIDE).astype(np.float32)
     # A mirror changes the sign of odd frequencies; a turn is a mirror across the diagonal, too.
     signs = (-1.0) ** np.arange(_SIDE, dtype=np.float32)
-    found = []
+    found: list[NDArray[np.float32]] = []
     for spectrum in (whole, whole.transpose(0, 2, 1)):
         for down in (np.ones_like(signs), signs):
             for right in (np.ones_like(signs), signs):
                 rows = (spectrum * down[:, None] * right).reshape(-1, SIZE)
                 norms = np.linalg.norm(rows, axis=1, keepdims=True)
-                found.append(rows / np.where(norms > 0, norms, 1))
+                found.append((rows / np.where(norms > 0, norms, 1)).astype(np.float32))
     return found
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _ROUNDS = 100
+_LEAST_INLIERS, _MOST_WITHOUT = 8, 1.0
 _LEAST_SHARE, _MOST_SHARE = 1e-6, 0.999
 
 
@@ -42,17 +43,15 @@ class Judge:
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
         """Return the judge of a JSON object."""
-        arrays = {
-            name: np.array(found[name], np.float64)
-            for name in ("means", "scales", "weights", "tail")
-        }
-        numbers = {name: float(found[name]) for name in ("bias", "share", "floor", "slope")}
-        return cls(**arrays, **numbers)
+        arrays = ("means", "scales", "weights", "tail")
+        given: dict[str, Any] = {name: np.array(found[name], np.float64) for name in arrays}
+        given |= {name: float(found[name]) for name in ("bias", "share", "floor", "slope")}
+        return cls(**given)
 
     def scores(self, numbers: NDArray[np.floating[Any]]) -> Floats:
         """Return the log odds of pairs to be the same picture, by their evidence (n, 8)."""
-        rows = (np.asarray(numbers, np.float64) - self.means) / self.scales
-        scores: Floats = rows @ self.weights + self.bias
+        rows = (expanded(numbers) - self.means) / self.scales
+        scores: Floats = capped(rows @ self.weights + self.bias, numbers)
         return scores
 
     def probabilities(self, scores: Floats, unseen: int) -> Floats:
@@ -85,6 +84,22 @@ class Judge:
         odds = scores + _log_odds(share) - _log_odds(self.share)
         chances: Floats = 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
         return chances
+
+
+def expanded(numbers: NDArray[np.floating[Any]]) -> Floats:
+    """Return the numbers of each pair with their products: what speaks against a pair, such as
+    features beside their places, weighs more where much else speaks for it."""
+    rows = np.asarray(numbers, np.float64)
+    first, second = np.triu_indices(rows.shape[1])
+    return np.hstack([rows, rows[:, first] * rows[:, second]])
+
+
+def capped(scores: Floats, numbers: NDArray[np.floating[Any]]) -> Floats:
+    """Return the scores, none of them high without local features that agree: plain shapes lie on
+    each other well, whatever they are."""
+    few = np.asarray(numbers)[:, 0] < np.log1p(_LEAST_INLIERS)
+    bounded: Floats = np.where(few, np.minimum(scores, _MOST_WITHOUT), scores)
+    return bounded
 
 
 @lru_cache(1)

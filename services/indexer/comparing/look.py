@@ -37,7 +37,7 @@ class Features:
 
     def units(self) -> Floats:
         """Return the descriptors at length 1, but for rounding."""
-        return self.descriptors.astype(np.float32) / 255
+        return self.descriptors.astype(np.float32) / np.float32(255)
 
     def mirrored(self) -> Self:
         """Return the features' descriptors in the mirrored picture; places stay as they are."""
@@ -94,4 +94,5 @@ def _features(gray: Bytes) -> Features:
 def _sift() -> Any:
     # Beside searches, one core is enough.
     cv2.setNumThreads(1)
-    return cv2.SIFT_create(nfeatures=POINTS, contrastThreshold=0.02)
+    make: Any = getattr(cv2, "SIFT_create")  # noqa: B009  (its types lack it)
+    return make(nfeatures=POINTS, contrastThreshold=0.02)

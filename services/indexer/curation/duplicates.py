@@ -122,8 +122,8 @@ class DuplicatePlans:
         pictures = self._pairs.pictures(sorted({n for r in rows for n in (r.first, r.second)}))
         rows = [row for row in rows if row.first in pictures and row.second in pictures]
         judge = packaged()
-        numbers = np.array([row.numbers for row in rows], np.float64).reshape(len(rows), -1)
-        scores = judge.scores(numbers[:, :-2]) if rows else np.empty(0)
+        numbers = np.array([row.numbers[:-2] for row in rows], np.float64)
+        scores = judge.scores(numbers) if rows else np.empty(0)
         edges = [
             Edge(r.first, r.second, score, *r.numbers[-2:], _is_exact(r, pictures))
             for r, score in zip(rows, scores.tolist(), strict=True)

@@ -76,8 +76,9 @@ export class BrowseApi {
     return this.api.call(`v1/duplicates/plan?${given}`, { signal });
   }
 
-  deleteDuplicates({ plan, budget, keep }) {
-    return this.#send("POST", "v1/duplicates/delete", { plan, budget, keep });
+  /** `but`: ids of pictures that stay. */
+  deleteDuplicates({ plan, budget, keep }, but) {
+    return this.#send("POST", "v1/duplicates/delete", { plan, budget, keep, but });
   }
 
   /** The job that compares pictures which were not compared yet. */

@@ -4,11 +4,12 @@ import { humane } from "./errors.js";
 import { el, fill } from "./dom.js";
 import { DUPLICATES } from "./messages.js";
 
-const BUDGET = 0.01;
+const BUDGET = 0.02;
 const LOOK_MS = 1000;
 
 export class DuplicatesPlan {
   #plan = null;
+  #spared = new Set();
 
   /** `changed()` is called where the groups are others by now. */
   constructor({ api, browse, bulk }, changed) {
@@ -24,7 +25,7 @@ export class DuplicatesPlan {
     try {
       this.#plan = await this.browse.duplicatesPlan(BUDGET, cursor, signal);
     } catch (error) {
-      if (error.name === "AbortError") throw error;
+      if (error.name === "AbortError" || cursor !== null) throw error;
       // The other list does without.
       return null;
     }
@@ -37,13 +38,25 @@ export class DuplicatesPlan {
     return { groups, next: this.#plan.next, looked_at: groups.length, clusters: this.#plan.total };
   }
 
+  /** Leaves out pictures that were decided to stay. */
+  spare(images) {
+    for (const { id, goes } of images) if (goes) this.#spared.add(id);
+    this.#show();
+  }
+
+  /** Another plan: what was decided of the former one counts no longer. */
+  forget() {
+    this.#spared.clear();
+  }
+
   #show(notice = "") {
     const plan = this.#plan;
     const { waiting } = plan;
+    const goes = plan.delete - this.#spared.size;
     fill(
       this.element,
-      plan.pictures > 0 && el("p", { class: "expect" }, plan.delete ? DUPLICATES.expect(plan.delete, plan.at_most_wrong) : plan.over_budget ? DUPLICATES.unsure(plan.over_budget) : DUPLICATES.none),
-      plan.delete > 0 && el("button", { type: "button", class: "primary", click: (event) => this.#delete(event.currentTarget) }, DUPLICATES.remove(plan.delete)),
+      plan.pictures > 0 && el("p", { class: "expect" }, goes > 0 ? DUPLICATES.expect(goes, Math.min(goes, plan.at_most_wrong)) : plan.over_budget ? DUPLICATES.unsure(plan.over_budget) : DUPLICATES.none),
+      goes > 0 && el("button", { type: "button", class: "primary", click: (event) => this.#delete(event.currentTarget) }, DUPLICATES.remove(goes)),
       waiting > 0 && el("button", { type: "button", class: "quiet", click: (event) => this.#compare(event.currentTarget) }, DUPLICATES.compare(waiting)),
       notice && el("p", { role: "status" }, notice),
     );
@@ -52,7 +65,7 @@ export class DuplicatesPlan {
   async #delete(button) {
     button.disabled = true;
     try {
-      const { deleted, undo } = await this.browse.deleteDuplicates(this.#plan);
+      const { deleted, undo } = await this.browse.deleteDuplicates(this.#plan, [...this.#spared]);
       this.bulk.say(DUPLICATES.removed(deleted), undo && (() => this.#undo(undo)));
       this.changed();
     } catch (error) {

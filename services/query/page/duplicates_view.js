@@ -28,6 +28,7 @@ export class DuplicatesView {
 
   show(search) {
     this.search = search;
+    this.plan.forget();
     this.#list = el("ol", { class: "groups" });
     this.#foot = el("div", { class: "foot", role: "status" });
     this.#groups = [];
@@ -58,6 +59,8 @@ export class DuplicatesView {
       group.element?.remove();
     }
     this.#groups = this.#groups.filter((group) => group.length > 1);
+    // The deletions left are another plan. Where it can't be had, the next one is refused.
+    if (this.byPlan) this.plan.page(null).catch(() => {});
     this.#told();
   }
 
@@ -164,6 +167,7 @@ export class DuplicatesView {
   #keepAll(group) {
     const next = group.element.nextElementSibling ?? group.element.previousElementSibling;
     group.element.remove();
+    if (this.byPlan) this.plan.spare(group);
     this.#groups = this.#groups.filter((one) => one !== group);
     next?.querySelector("button").focus();
     this.#told();

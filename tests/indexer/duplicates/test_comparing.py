@@ -37,7 +37,7 @@ def score(first, second):
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_picture_is_the_same_one(change):
-    assert score(scene(1), CHANGES[change](scene(1))) > 2
+    assert score(scene(1), CHANGES[change](scene(1))) > 0
 
 
 def test_other_pictures_are_not():
