@@ -98,17 +98,16 @@ def _roc(present: NDArray[np.float64], absent: NDArray[np.float64]) -> list[list
     return [[float((present < one).mean()), float((absent < one).mean())] for one in bounds]
 
 
-def _promised(lists: Sequence[tuple[bool, int] | None]) -> dict[str, float]:
+def _promised(lists: Sequence[tuple[bool, int] | None]) -> dict[str, float | None]:
     met = [one for one in lists if one is not None]
     if not met:
         return {"met": 0.0}
+    longer = [float(holds) for holds, length in met if length > 1]
     lengths = np.array([length for _, length in met])
     return {
         "met": len(met) / len(lists),
         "covered": float(np.mean([holds for holds, _ in met])),
-        "of_lists_longer_than_one": float(
-            np.mean([float(holds) for holds, length in met if length > 1] or [np.nan])
-        ),
+        "of_lists_longer_than_one": float(np.mean(longer)) if longer else None,
         "median_length": float(np.median(lengths)),
         "mean_length": float(lengths.mean()),
     }

@@ -53,7 +53,7 @@ def _expected(axes: Any, found: Found) -> None:
     axes.plot(halves, names, "s", label="half-width over the truth, in the middle")
     axes.set(xlim=(0, 1.02), title="How many match: classes that nothing was learnt from")
     axes.invert_yaxis()
-    axes.legend(fontsize=7, loc="lower center")
+    axes.legend(fontsize=7, loc=(0.5, 0.45))
 
 
 def _promises(axes: Any, found: Found) -> None:
@@ -64,9 +64,17 @@ def _promises(axes: Any, found: Found) -> None:
     )  # fmt: skip
     for network, told in found.items():
         lists = told["pictures"]["promises"]
-        axes.plot(asked, [lists[str(one)]["covered"] for one in asked], "o-", label=network)
-        longer = [lists[str(one)]["of_lists_longer_than_one"] for one in asked]
-        axes.plot(asked, longer, ":", label=f"{network}, lists of two and more")
+        (line,) = axes.plot(
+            asked, [lists[str(one)]["covered"] for one in asked], "o-", label=network
+        )
+        longer = [
+            (one, lists[str(one)]["of_lists_longer_than_one"])
+            for one in asked
+            if lists[str(one)]["of_lists_longer_than_one"] is not None
+        ]
+        if longer:
+            name = f"{network}, lists of two and more"
+            axes.plot(*zip(*longer, strict=True), ":", color=line.get_color(), label=name)
     axes.set(xlabel="asked", ylabel="lists that hold a match", title="Promised lists")
     axes.legend(fontsize=7)
 

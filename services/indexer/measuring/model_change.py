@@ -65,18 +65,18 @@ def tag_sample(tags: Tags, seed: int, size: int = SAMPLE) -> TagSample:
     sizes = np.array([len(groups[name]) for name in names], np.float64)
     drawn: dict[int, int] = {}
     taken = 0
-    for kind in rng.choice(len(names), _DRAWS, p=sizes / sizes.sum()).tolist() if names else ():
-        left = len(groups[names[kind]]) - _PER_TAG * drawn.get(kind, 0)
-        drawn[kind] = drawn.get(kind, 0) + 1
+    for number in rng.choice(len(names), _DRAWS, p=sizes / sizes.sum()).tolist() if names else ():
+        left = len(groups[names[number]]) - _PER_TAG * drawn.get(number, 0)
+        drawn[number] = drawn.get(number, 0) + 1
         taken += min(_PER_TAG, max(left, 0))
         if taken >= size:
             break
     ordinals, weights, kinds = [], [], []
-    for kind, times in sorted(drawn.items()):
-        some = rng.permutation(groups[names[kind]])[: _PER_TAG * times].tolist()
+    for number, times in sorted(drawn.items()):
+        some = rng.permutation(groups[names[number]])[: _PER_TAG * times].tolist()
         ordinals += some
         weights += [_PER_TAG * times / len(some)] * len(some)
-        kinds += [kind] * len(some)
+        kinds += [number] * len(some)
     order = np.argsort(ordinals, kind="stable")
     return TagSample(
         np.array(ordinals, np.int64)[order],
@@ -139,11 +139,11 @@ def expected_of(
     kept = (here > 0) & (count - 1 > here)
     by_match = matches / np.maximum(here, 1)
     by_other = (len(tagged) - 1 - matches) / np.maximum(count - 1 - here, 1)
-    each = [
+    before, after = (
         precision_by_weight(np.take_along_axis(matched, order, axis=1), by_match, by_other)[kept]
         for order in (former, new)
-    ]
-    return expected_change(*each, sample.weights[kept], sample.kinds[kept], seed)
+    )
+    return expected_change(before, after, sample.weights[kept], sample.kinds[kept], seed)
 
 
 def agreement(former: NDArray[np.int64], new: NDArray[np.int64]) -> float:
@@ -152,7 +152,8 @@ def agreement(former: NDArray[np.int64], new: NDArray[np.int64]) -> float:
         len(np.intersect1d(one, other))
         for one, other in zip(former[:, :HITS], new[:, :HITS], strict=True)
     ]
-    return float(np.mean(shared)) / min(HITS, former.shape[1])
+    most = min(HITS, int(former.shape[1]))
+    return float(np.mean(shared)) / most
 
 
 def precisions(
