@@ -21,6 +21,7 @@ from shared.core.errors import BadImage, Unavailable
 from shared.media import exif, image_headers, jxl, raw, video
 from shared.media.color_profiles import to_srgb, undo_gamma
 from shared.media.formats import OPENERS, format_of
+from shared.media.formats import media_type as media_type
 from shared.media.partial import PARTIAL, note_of, read_partly
 from shared.media.png_chunks import without_texts
 from shared.media.sample_values import SampleFormat, eight_bits

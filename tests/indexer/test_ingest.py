@@ -104,7 +104,7 @@ def test_a_source_without_pictures_fails_with_a_sentence_and_publishes_nothing(s
     root = folder_of({"notes.txt": b"x", ".hidden.png": 1})
     for build in (True, False):
         error = service.failed(service.start_ingest(root, build=build))
-        assert error.startswith(f"There are no pictures in {root} (looked for .avif, ")
+        assert error.startswith(f"There are no pictures in {root} (looked for .arw, ")
     (root / "list.csv").write_text("path\n")
     error = service.failed(service.start_ingest(root / "list.csv"))
     assert error == f"There are no pictures in {root / 'list.csv'} (the manifest names none)."
