@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def measure(data: Path, collection: Collection, queries: int = 500) -> dict[str,
             found[metric] = _one_client(
                 port,
                 {
-                    "vector": lambda n, o=options: service.answer_now(VectorSearch(vectors[n], o)),
-                    "id": lambda n, o=options: service.answer_now(IdSearch(ids[n], o)),
+                    "vector": partial(_by_vector, service, vectors, options),
+                    "id": partial(_by_id, service, ids, options),
                 },
                 {"vector": by_vector, "id": by_id},
                 min(queries, len(vectors)),
@@ -72,6 +73,20 @@ def measure(data: Path, collection: Collection, queries: int = 500) -> dict[str,
     finally:
         group.stop()
     return found
+
+
+def _by_vector(
+    service: SearchService, vectors: list[list[float]], options: SearchOptions, number: int
+) -> object:
+    return service.answer_now(VectorSearch(vectors[number], options))
+
+
+def _by_id(service: SearchService, ids: list[str], options: SearchOptions, number: int) -> object:
+    return service.answer_now(IdSearch(ids[number], options))
+
+
+def _by_http(http: "_Connection", requests: list[bytes], number: int) -> object:
+    return http.ask(requests[number])
 
 
 def _no_features() -> Any:
@@ -92,7 +107,7 @@ def _one_client(
     http = _Connection(port)
     ways: dict[str, Ask] = {f"in process, by {kind}": ask for kind, ask in plain.items()}
     for kind, sent in requests.items():
-        ways[f"http, by {kind}"] = lambda n, sent=sent: http.ask(sent[n])
+        ways[f"http, by {kind}"] = partial(_by_http, http, sent)
     times: dict[str, list[float]] = {name: [] for name in ways}
     for start in range(0, queries, _BLOCK):
         for name, ask in ways.items():
