@@ -101,12 +101,12 @@ def test_nothing_that_does_not_fit_reaches_compiled_code(tmp_path):
         index.search(index.ask(vectors[0, :9]), 2, None, 3, Metric.L2, 5)
 
 
-@pytest.mark.parametrize(("said", "runs"), [("generic", False), ("AVX2", True), ("", True)])
-def test_faiss_opt_level_limits_the_instructions(monkeypatch, said, runs):
+@pytest.mark.parametrize(("said", "runs"), [("NONE", False), ("AVX2", True), ("", True)])
+def test_the_level_of_faiss_limits_the_instructions(monkeypatch, said, runs):
     from shared.engines.ivf import _native
 
     before = _native.level()
-    monkeypatch.setenv("FAISS_OPT_LEVEL", said)
+    monkeypatch.setenv("FAISS_SIMD_LEVEL", said)
     try:
         compiled._native.cache_clear()
         assert compiled.is_available() == (runs and _native.level(2) > 0)
