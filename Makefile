@@ -104,6 +104,7 @@ bench-embed: $(VENV)/.installed-bench ## Compare the embedder with plain timm, a
 
 bench-http: $(VENV)/.installed-bench ## Time added to a search by HTTP and the re-rank, with 2,500 and 300,000 images
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BENCH) http --size 2500x1280 --size 300000x512
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BENCH) overhead $(BENCH_SOURCES)
 	$(BENCH) report
 
 bench-live: $(VENV)/.installed-bench ## Searches during 10,000 additions and 1,000 deletions

@@ -60,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     _sized(over_http)
     over_http.add_argument("--queries", type=int, default=1000)
 
+    overhead = commands.add_parser("overhead", help="what HTTP adds by vector and id, and batches")
+    _sized(overhead)
+    overhead.add_argument("--queries", type=int, default=500)
+
     embed = commands.add_parser("embed", help="the embedder's engines, and the service over HTTP")
     _networks(embed)
     embed.add_argument("--rounds", type=int, default=5)
@@ -106,6 +110,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"scale: {args.rows} x {args.dim}")
         found = scale.measure(args.data, args.rows, args.dim, args.search_mib, args.keep)
         print(f"  {results.write(args.results, 'scale', found)}")
+    elif args.command == "overhead":
+        from benchmarks import overhead as of_http
+
+        for each in _collections(args):
+            print(each.name)
+            found = of_http.measure(args.data, each, args.queries)
+            print(f"  {results.write(args.results, f'overhead-{each.name}', found)}")
     elif args.command == "live":
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)

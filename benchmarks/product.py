@@ -60,10 +60,10 @@ def fill(data_dir: Path, blocks: Iterable[NDArray[np.float32]]) -> int:
     return rows
 
 
-def build(data_dir: Path, times_auto: float = 1) -> dict[str, float]:
+def build(data_dir: Path, times_auto: float = 1, metric: Metric = Metric.L2) -> dict[str, float]:
     """Clusters and publishes as a build job does; the seconds of each stage.
 
-    times_auto: how many times the clusters of `auto`.
+    times_auto: how many times the clusters of `auto`. metric: what the collection is built for.
     """
     stages = _Stages()
     database = _database(data_dir)
@@ -76,7 +76,7 @@ def build(data_dir: Path, times_auto: float = 1) -> dict[str, float]:
     collection.publisher.start()
     job = JobContext(stages.hear, lambda path, reason: None, threading.Event())
     pair = ModelPair(FINGERPRINT, FINGERPRINT)
-    settings = BuildSettings(metric=Metric.L2)
+    settings = BuildSettings(metric=metric)
     if times_auto != 1:
         clusters = round(times_auto * cluster_count("auto", images.count()))
         settings = settings.model_copy(update={"clusters": clusters})

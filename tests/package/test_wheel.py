@@ -107,6 +107,7 @@ def test_the_wheel_has_everything_that_is_read_from_the_package(wheel: Path) -> 
         for path in (REPOSITORY / name).rglob("*.py")
     }
     assert modules <= packed
+    assert "shared/engines/ivf/_native.abi3.so" in packed
     assert not [name for name in packed if name.startswith(("tests/", "training/", "benchmarks/"))]
 
 

@@ -1,8 +1,8 @@
 """The compiled search (`native/`): one call from a query vector to exact distances.
 
 Runs on x86-64 processors with AVX2 where the extension was built; elsewhere `InvertedIndex` does
-the same steps by faiss and numpy. FAISS_OPT_LEVEL, which limits faiss to older instructions, limits
-this too.
+the same steps by faiss and numpy. FAISS_SIMD_LEVEL, which limits faiss to older instructions,
+limits this too.
 """
 
 import os
@@ -21,7 +21,8 @@ from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 
 _METRICS = {Metric.COSINE: 0, Metric.L2: 1}
-_LEVELS = {"": 2, "AVX512_SPR": 2, "AVX512": 2, "AVX2": 1}
+_LEVELS = {"NONE": 0, "AVX2": 1}
+_NEWEST = 2
 
 
 CompiledSearch = tuple[NDArray[np.float32], int, float | None, int, Metric, int | None, int | None]
@@ -35,7 +36,8 @@ def _native() -> ModuleType | None:
         from shared.engines.ivf import _native
     except ImportError:
         return None
-    level = _native.level(_LEVELS.get(os.environ.get("FAISS_OPT_LEVEL", "").upper(), 0))
+    said = os.environ.get("FAISS_SIMD_LEVEL", "")
+    level = _native.level(_LEVELS.get(said.upper(), _NEWEST))
     return _native if level > 0 and sys.byteorder == "little" else None
 
 
