@@ -172,7 +172,7 @@ def small(png: bytes) -> bytes:
 
 
 def _told(manifest: Path) -> None:
-    """Give the pictures of a manifest dates and places, add smaller copies, mistake some tags."""
+    """Give the pictures of a manifest dates and places, add copies, mistake some tags."""
     rng = random.Random(1)  # noqa: S311
     with manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -180,9 +180,9 @@ def _told(manifest: Path) -> None:
         _taken(manifest.parent / row["path"], rng)
     for row in rng.sample(rows, _COPIES):
         path = manifest.parent / row["path"]
-        copy = path.with_stem(f"{path.stem}-small")
+        copy = path.with_stem(f"{path.stem}-copy")
         with Image.open(path) as image:
-            image.resize((image.width // 2, image.height // 2)).save(copy, quality=90)
+            image.save(copy, quality=75)
         rows.append(row | {"path": str(copy.relative_to(manifest.parent))})
     for row in rng.sample(rows, _WRONG):
         row["tags"] = rng.choice(rows)["tags"]
