@@ -206,9 +206,7 @@ def get_image_file(here: Here, request: Request, image_id: str, uri: FileUri = N
     return Response(data, media_type=media_type, headers=headers)
 
 
-def _copied(
-    here: Container, request: Request, image_id: str, place: Place
-) -> "SpooledFile | None":
+def _copied(here: Container, request: Request, image_id: str, place: Place) -> "SpooledFile | None":
     """Return a copy of a large file on disk, of which little is in memory while it is sent.
 
     None: it's not a file of this machine. Raises Overloaded where the spool is full.
