@@ -130,7 +130,6 @@ class Container:
         self.additions = Uploads(collection, features, self.files, settings.embed_batch, memory)
         self.vectors = Vectors(VectorTable(self.database), features)
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
-
         # What a person does to pictures that are there.
         self.judgements = JudgementTable(self.database)
         trash = Trash(self.database, features.has)

@@ -51,3 +51,12 @@ def cost_words(receipt: ModelChange) -> str:
         f"{receipt.pictures:,} pictures, at {receipt.per_second:,.0f} a second: about "
         f"{duration(receipt.seconds)}, and {disk}."
     )
+
+
+def outcome(result: Mapping[str, Any] | None) -> str:
+    """Say in a few words what came of a job that changed the model; nothing of another job."""
+    receipt = read_receipt(result)
+    if receipt is None or receipt.expected is None:
+        return ""
+    expected = f"expected {receipt.expected.change:+.2f} P@10"
+    return expected if receipt.came is None else f"{expected}, came {receipt.came.change:+.2f}"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
-from shared.cli.receipt import change_words, cost_words, read_receipt
+from shared.cli.receipt import change_words, cost_words, outcome, read_receipt
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.browsing import Images
 from shared.contracts.curation import TrashPage
@@ -156,22 +156,13 @@ def plan(found: DuplicatePlan) -> Table:
 def jobs(found: Iterable[Job]) -> Table:
     table = _table(["id", "kind", "state", "stage", "progress", "created", "error"])
     for job in found:
-        stage = _outcome(job) if job.state.ended else stage_of(job)
+        stage = outcome(job.result) if job.state.ended else stage_of(job)
         _row(
             table,
             [job.id, job.kind, job.state, stage, figures(job.progress)],
             [job.created_at, job.error or ""],
         )
     return table
-
-
-def _outcome(job: Job) -> str:
-    """Say what came of a job that changed the model."""
-    receipt = read_receipt(job.result)
-    if receipt is None or receipt.expected is None:
-        return ""
-    expected = f"expected {receipt.expected.change:+.2f} P@10"
-    return expected if receipt.came is None else f"{expected}, came {receipt.came.change:+.2f}"
 
 
 # Descriptions of the reasons for skipping files of a source.
