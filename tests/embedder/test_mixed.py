@@ -66,6 +66,7 @@ def test_a_network_without_a_narrow_place_can_not_be_parted():
         halves(model_of(openvino.Core(), network(around=True), SIZE, None))
 
 
+@with_bf16
 def test_weak_features_are_those_of_fp32():
     small, pixels = network(), drawn(*SIZE, range(3))
     expected = OpenVINOEngine(small, SIZE, Precision.FP32)(pixels)

@@ -11,7 +11,7 @@ import torch
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.engines.openvino import converted
 
-_NICE = 10
+_NICE = 5
 
 
 def main(argv: list[str]) -> None:
