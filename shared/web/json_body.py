@@ -7,8 +7,6 @@ The pieces are the elements of the arrays in the body's object, such as the sear
 
 import json
 from collections.abc import Mapping
-from json.decoder import scanstring
-from json.scanner import make_scanner
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -16,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 _BLANK = " \t\n\r"
 _MOST_PIECES = 100_000
 """More elements than these are small ones, and are validated together."""
-_scan = make_scanner(json.JSONDecoder())
+_scan = json.JSONDecoder().scan_once
 
 
 def loads(body: bytes) -> Any:
@@ -33,8 +31,9 @@ def _object(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     at = _after(text, _blank(text, 0), "{")
     while text[at] != "}" or found:
-        at = _after(text, at, '"')
-        name, at = scanstring(text, at, True)
+        if text[at] != '"':
+            raise ValueError("a name is missing")
+        name, at = _scan(text, at)
         at = _blank(text, _after(text, _blank(text, at), ":"))
         if text[at] == "[":
             found[name], at = _array(text, at + 1)
