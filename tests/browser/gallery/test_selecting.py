@@ -218,7 +218,7 @@ def test_duplicates_are_deleted_by_a_plan_and_come_back(visit, dated):
     expect(page.locator(".group")).to_have_count(0)
     page.locator("#undo").get_by_role("button", name="Undo").click()
     expect(page.locator(".group")).to_have_count(2)
-    assert dated.shelf.changes == [{"plan": "p1", "budget": 0.01, "keep": "largest", "but": []}]
+    assert dated.shelf.changes == [{"plan": "p1", "budget": 0.02, "keep": "largest", "but": []}]
 
 
 def test_a_group_that_is_kept_is_left_out_of_the_plan(visit, dated):
