@@ -22,7 +22,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
     budgets.plot(asked, asked, color="grey", linewidth=1, label="asked")
     for name, label in (("told", "told at most"), ("false_discoveries", "wrong")):
         shares = [
-            one["most"] / max(one["deleted"], 1) if name == "told" else one[name] for one in found["runs"]
+            one["most"] / max(one["deleted"], 1) if name == "told" else one[name]
+            for one in found["runs"]
         ]
         budgets.plot(asked, shares, marker="o", label=label)
     for one in found["runs"]:
