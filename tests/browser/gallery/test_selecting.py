@@ -224,6 +224,7 @@ def test_duplicates_are_deleted_by_a_plan_and_come_back(visit, dated):
 def test_a_group_that_is_kept_is_left_out_of_the_plan(visit, dated):
     dated.shelf.plan = [["p00", "p01", "p02"], ["p05", "p06"]]
     page = visit.open(f"{dated.url}?view=duplicates")
+    expect(page.locator(".group")).to_have_count(2)
     page.locator(".group").last.get_by_role("button", name="Keep all").click()
     page.get_by_role("button", name="Delete 2").click()
     expect(page.locator("#undo")).to_be_visible()
