@@ -56,7 +56,13 @@ class Trial:
         inside = there[pairs.first[held.pairs]] & there[pairs.second[held.pairs]]
         chosen = inside & (held.scores >= held.judge.floor)
         edges = [
-            Edge(int(pairs.first[n]), int(pairs.second[n]), score, *map(float, pairs.covers[n]))
+            Edge(
+                int(pairs.first[n]),
+                int(pairs.second[n]),
+                score,
+                float(pairs.covers[n, 0]),
+                float(pairs.covers[n, 1]),
+            )
             for n, score in zip(held.pairs[chosen], held.scores[chosen].tolist(), strict=True)
         ]
         order = {n: (self.sizes[n],) for n in np.flatnonzero(there).tolist()}

@@ -52,7 +52,7 @@ class Keep(Choice):
 
 Budget = Annotated[float, Field(gt=0, le=0.5)]
 _BUDGET_WORDS = "Share of the deleted pictures that may be wrong."
-_KEEP_WORDS = "Which picture of several stays."
+_KEEP_WORDS = "The picture of several that stays: the largest, or the one with facts."
 
 
 class PlanQuery(Wire):

@@ -346,7 +346,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
         goes = sum(len(group) - 1 for group in groups)
         return {
             "plan": "p1",
-            "budget": 0.01,
+            "budget": 0.02,
             "keep": "largest",
             "delete": goes,
             "at_most_wrong": 0,

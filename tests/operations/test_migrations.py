@@ -132,6 +132,8 @@ def test_a_step_leads_to_the_same_tables_in_both_databases(postgres: Server) -> 
             "trash",
             "undos",
             "undo_steps",
+            "picture_pairs",
+            "picture_hashes",
             "judgements",
             "texts",
         ):

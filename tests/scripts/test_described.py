@@ -9,7 +9,8 @@ from scripts.openapi import schemas
 
 SERVICES = ["embedder", "indexer", "query"]
 VERBS = {
-    *("accept", "activate", "add", "build", "cancel", "compact", "compute", "delete", "draw"),
+    *("accept", "activate", "add", "build", "cancel", "compact", "compare", "compute", "delete"),
+    *("draw", "plan"),
     *("change", "embed", "empty", "explain", "post", "read", "rename", "restore", "undo"),
     *("export", "find", "get", "import", "ingest", "keep", "list", "migrate", "patch", "project"),
     *("reembed", "search", "suggest", "train", "change", "download", "empty", "read", "rename"),
