@@ -34,7 +34,7 @@ class JxlFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         try:
-            self.head = head_of(self.fp.read())
+            self.head = head_of(self.fp.read() if self.fp else b"")
         except ValueError as error:
             raise SyntaxError(str(error)) from None
         self._mode = "RGB"

@@ -81,7 +81,7 @@ class RawFile(ImageFile.ImageFile):
     """Where its Exif is: one block with all directories, or one for each (tags, Exif, GPS)."""
 
     def _open(self) -> None:
-        data = self.fp.read()
+        data = self.fp.read() if self.fp else b""
         kind = kind_of(data)
         if kind is None:
             raise SyntaxError("not a RAW file")

@@ -32,7 +32,7 @@ class VideoFile(ImageFile.ImageFile):
     head: VideoHead
 
     def _open(self) -> None:
-        data = self.fp.read()
+        data = self.fp.read() if self.fp else b""
         kind = video_head.kind_of(data)
         try:
             if kind is None:
