@@ -69,8 +69,8 @@ def measure(folders: Sequence[Path], cache: Path) -> tuple[dict[str, Any], dict[
     found: dict[str, Any] = {
         one.name: _worth(chances, one.matched) for one, chances in zip(sets, told, strict=True)
     }
-    for one, chances in zip(sets[::2], told[::2], strict=True):
-        found[one.name]["expected_error_of_exact"] = _of_exact(chances, one)
+    for hits, chances in zip(sets[::2], told[::2], strict=True):
+        found[hits.name]["expected_error_of_exact"] = _of_exact(chances, hits)
     for start, name in ((0, "all as they are"), (1, "all in parts")):
         matched = np.concatenate([one.matched for one in sets[start::2]])
         found[name] = _worth(np.concatenate(told[start::2]), matched)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 _BLANK = " \t\n\r"
 _MOST_PIECES = 100_000
 """More elements than these are small ones, and are validated together."""
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def loads(body: bytes) -> Any:

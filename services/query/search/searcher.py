@@ -344,7 +344,7 @@ class Searcher:
         # The query image itself is always found, so recall concerns the others.
         wanted = min(k, space.index.rows - 1)
         if options.filter is None and options.nprobe is None and not options.exact:
-            return space.plans.of(metric, wanted, options, self._recall_target)
+            return space.plans.of(metric, wanted, options, self.recall_target)
         kept = None if options.filter is None else FilterEstimate(space.index, prepared, mask)
         return plan(
             space.curves,
