@@ -104,6 +104,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "get_timeline": {},
             "get_facets": {},
             "get_map": {},
+            "list_places": {"match": "par"},
             "list_questions": {"limit": 2},
             "get_precision": {},
             "list_suspicious_tags": {},
