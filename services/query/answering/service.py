@@ -28,7 +28,8 @@ from services.query.read_your_writes import Waiting
 from services.query.search import exploring
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
-from services.query.search.searcher import PreparedSearch, Searcher
+from services.query.search.result import PreparedSearch
+from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import SearchResponse

@@ -13,7 +13,8 @@ from services.query.search.lookup import Lookup, SpaceSearch
 from services.query.search.paging import Ranking
 from services.query.search.probing import plan
 from services.query.search.query import Query
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, Mode, Recall
