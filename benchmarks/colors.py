@@ -248,7 +248,7 @@ def of_words(folder: Path, photos: Sequence[Judged], looks: Floats, cache: Path)
 
 
 def of_orange(folder: Path, cache: Path) -> None:
-    """Where the fruit stands for `orange` among one photo of each class, before and now."""
+    """Print the rank of the fruit for `orange` among one photo of each class, before and now."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
     _, features = matching_photos.features_of(files, "lite", "", cache)
     backbone = load_backbone("lite", "")

@@ -22,7 +22,7 @@ from demo.sample import draw_sample
 from shared.cli.group import ServiceGroup
 from shared.cli.job_wait import raise_if_failed, wait
 from shared.cli.service import free_port
-from shared.clients import indexer
+from shared.clients import duplicates, indexer
 from shared.clients.transport import Client
 from shared.contracts.indexer import IngestRequest
 from shared.core.errors import Misconfigured
@@ -234,6 +234,8 @@ def main() -> None:
             group.wait_ready(_START_S)
             job = client.send(indexer.ingest(IngestRequest(source=str(manifest))))
             raise_if_failed(wait(client, job, lambda _: None))
+            compared = client.send(duplicates.compare())
+            raise_if_failed(wait(client, compared, lambda _: None))
             browser = playwright.chromium.launch(
                 executable_path=chromium, args=["--no-sandbox", "--hide-scrollbars"]
             )

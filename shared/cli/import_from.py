@@ -27,7 +27,7 @@ _SHOWN_FAILURES = 10
 
 
 class Kind(StrEnum):
-    """What to import from."""
+    """Application or format to import from."""
 
     IMMICH = "immich"
     PHOTOPRISM = "photoprism"

@@ -42,7 +42,7 @@ class Likeness(Choice):
 
 
 class Keep(Choice):
-    """Which picture of several stays."""
+    """Rule for the picture of several that stays."""
 
     LARGEST = "largest"
     """The one with the most pixels, then the most bytes."""
@@ -148,7 +148,7 @@ class DuplicatePlan(Wire):
 
     @property
     def expectation(self) -> str:
-        """What to expect of its deletions, in a clause."""
+        """Return the expected errors of its deletions, in a clause."""
         return (
             f"expect at most {self.at_most_wrong:,} wrong"
             if self.at_most_wrong

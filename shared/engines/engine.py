@@ -86,11 +86,12 @@ class Index(Protocol):
         mask: Mask | None = None,
         include: int | None = None,
     ) -> Candidates:
-        """What `scan` finds within the lists that `rank` gives. include: an ordinal to look at
-        wherever it is, unless the mask leaves it out."""
+        """Return the candidates that `scan` finds in the lists that `rank` gives.
+
+        include: an ordinal to look at wherever it is, unless the mask leaves it out."""
 
     def search_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
-        """What `search` finds for each of many queries, which may share work."""
+        """Return the candidates of many queries, as `search` does; they may share work."""
 
     def scan(
         self,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 _BLANK = " \t\n\r"
 _MOST_PIECES = 100_000
 """More elements than these are small ones, and are validated together."""
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_scan = json.JSONDecoder().raw_decode
 
 
 def loads(body: bytes) -> Any:
@@ -22,7 +22,7 @@ def loads(body: bytes) -> Any:
     text = body.decode(json.detect_encoding(body), "surrogatepass")
     try:
         return _object(text)
-    except (IndexError, StopIteration, ValueError):
+    except (IndexError, ValueError):
         # Not an object, or not JSON: then with the right error.
         return json.loads(text)
 

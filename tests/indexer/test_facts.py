@@ -49,6 +49,7 @@ def test_sixty_photos_are_sorted_and_found_by_what_their_files_tell(service, fol
         for name in ("latitude", "longitude"):
             assert found.pop(name) == pytest.approx(wanted.pop(name), abs=1e-6)
         assert sum(found.pop("colors").values()) > 0.5
+        assert found.pop("duration_s") is None
         assert found == wanted
         assert image.added_at is not None
     dates = [wall(photos[image.id]) for image in listed]

@@ -234,26 +234,6 @@ def test_a_reading_that_made_room_before_it_read_anything_begins_again_at_once(
         assert upkeep.is_due(was_preempted=True)
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_a_reading_that_a_person_asked_for_goes_on_after_the_job_that_it_made_room_for(
-    table, again
-):
-    upkeep = ReadingUpkeep(table.database, table, is_on=False)
-    reading = table.add(JobKind.TEXT, {"again": again})
-    table.note_preempted(reading.id)
-    table.cancel(reading.id)
-    assert upkeep.due(was_preempted=True) == {"again": again}
-    # While the other job is at work, it waits.
-    build = table.add(JobKind.BUILD, {})
-    assert upkeep.due(was_preempted=True) is None
-    table.cancel(build.id)
-    # What nobody asked for, or what a person cancelled, doesn't begin where reading is off.
-    assert upkeep.due(was_preempted=False) is None
-    own = table.add(JobKind.TEXT, {"again": False, "in_background": True})
-    table.cancel(own.id)
-    assert upkeep.due(was_preempted=True) is None
-
-
 def test_a_picture_whose_file_was_missing_is_read_when_it_is_asked_for_again(
     start, embedder, folder_of
 ):

@@ -25,6 +25,7 @@ SEARCHING = {
     "search_batch",
     "find_similar_images",
     "list_duplicates",
+    "list_suspicious_tags",
     "suggest_tags",
     "suggest_tags_for_upload",
     "explain_match",

@@ -87,7 +87,7 @@ def contents() -> Iterator[Content]:
 
 CONTENTS = list(contents())
 # Bytes; the docs page takes and gives them as files.
-FILES = re.compile(r"image/.+|application/octet-stream|application/x-tar|application/zip")
+FILES = re.compile(r"image/.+|video/.+|application/octet-stream|application/x-tar|application/zip")
 TEXTS = [content for content in CONTENTS if not FILES.fullmatch(content.media_type)]
 ERRORS = [content for content in CONTENTS if content.status[:1] in ("4", "5")]
 

@@ -151,7 +151,7 @@ def test_alpha_in_other_formats(kind):
         ([b"msf1", b"hevc"], "image/heic"),
         ([b"avif", b"mif1"], "image/avif"),
         ([b"mif1", b"avif", b"miaf"], "image/avif"),
-        ([b"isom", b"mp42"], "application/octet-stream"),
+        ([b"isom", b"mp42"], "video/mp4"),
     ],
 )
 def test_brands_tell_heic_from_avif_and_from_films(brands, expected):

@@ -109,8 +109,8 @@ def test_a_body_over_the_bound_of_its_call_is_refused_by_its_length(app):
 
 
 def test_the_event_loop_goes_on_while_a_large_body_is_read_and_validated(app):
-    vector = "[" + ",".join(["0.25"] * 64) + "]"
-    items = ",".join(f'{{"id":"{n}","vector":{vector}}}' for n in range(20_000))
+    vector = "[" + ",".join(["0.25"] * 2000) + "]"
+    items = ",".join(f'{{"id":"{n}","vector":{vector}}}' for n in range(1000))
     body = f'{{"model":"mine","items":[{items}]}}'.encode()
 
     async def post() -> tuple[int, int]:
@@ -126,7 +126,7 @@ def test_the_event_loop_goes_on_while_a_large_body_is_read_and_validated(app):
 
     # In one piece it takes a dozen turns, however long they are.
     found, turns = asyncio.run(post())
-    assert found == 20_000
+    assert found == 1000
     assert turns > 50
 
 
@@ -159,10 +159,10 @@ def test_what_is_no_json_is_told_as_ever(text):
 
 def test_a_large_body_is_refused_with_the_errors_of_a_small_one(app):
     def answered(more: int):
-        items = [{"id": str(n), "vector": [1.0]} for n in range(more)]
+        items = [{"id": str(n), "vector": [0.25] * 200} for n in range(more)]
         items.append({"id": "x", "colour": "red"})
         return posted(app, "features", json.dumps({"model": "m", "items": items}).encode())
 
-    small, large = answered(0), answered(20_000)
+    small, large = answered(0), answered(999)
     assert small.status_code == large.status_code == 422
-    assert small.json()["detail"] == large.json()["detail"].replace(".20000.", ".0.")
+    assert small.json()["detail"] == large.json()["detail"].replace(".999.", ".0.")

@@ -27,7 +27,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class PictureRow:
-    """What decides which picture of a pair is kept, and is shown of it."""
+    """Facts of a picture by which one of a pair is kept, and which are shown of it."""
 
     ordinal: int
     id: str

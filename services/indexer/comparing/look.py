@@ -46,7 +46,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a picture's pixels.
+    """Pixels of a picture, as comparisons need them.
 
     gray: at most PIXELS on its longer side. small: 16 x 16, of mean 0 and length 1; zeros if the
     picture is of one colour.

@@ -194,7 +194,7 @@ def _is_exact(row: PairRow, pictures: Mapping[int, PictureRow]) -> bool:
 
 
 def _worth(row: PictureRow, keep: Keep, tags: int) -> tuple[float, ...]:
-    """What is kept: the greater one."""
+    """Return the worth of a picture; of two, the one of greater worth is kept."""
     size = float((row.file.get("width") or 0) * (row.file.get("height") or 0)), float(row.bytes)
     known = (row.file.get(name) is not None for name in ("taken_at", "latitude"))
     facts = float(sum(known) + min(tags, 1) + bool(row.metadata))

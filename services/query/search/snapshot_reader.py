@@ -75,7 +75,7 @@ class SnapshotReader:
         return self._collection
 
     def settled(self) -> tuple[Collection, NDArray[np.int64]] | None:
-        """What `current` returns, where it has nothing to open, and so takes no time."""
+        """Return what `current` would, if it has nothing to open, in no time; else None."""
         deleted = self._deletions()
         collection = self._collection
         is_same = self._has_nothing_for(self._store.current_number())

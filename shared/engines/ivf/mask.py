@@ -33,7 +33,7 @@ class Mask:
 
     @cached_property
     def arrays(self) -> tuple[tuple[NDArray[np.int64], NDArray[np.uint8] | None], ...]:
-        """Of each segment: how many such rows stand before each list, and the bits of `bits`."""
+        """Return, of each segment, the number of its rows before each list, and its bits."""
         return tuple(
             (np.ascontiguousarray(part.offsets, np.int64), part.bits) for part in self._parts
         )

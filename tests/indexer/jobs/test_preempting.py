@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.indexer.workflows.text_job import ReadingUpkeep
 from shared.contracts.jobs import JobKind, JobState
 from tests.indexer.jobs.gate import Gate
 
@@ -63,3 +64,23 @@ def test_a_job_is_queued_before_it_ends_another_so_that_none_begins_between(
     monkeypatch.setattr(table, "cancel", watched)
     one.submit(BUILD, {})
     assert open_then == [True]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_reading_that_a_person_asked_for_goes_on_after_the_job_that_it_made_room_for(
+    table, again
+):
+    upkeep = ReadingUpkeep(table.database, table, is_on=False)
+    reading = table.add(JobKind.TEXT, {"again": again})
+    table.note_preempted(reading.id)
+    table.cancel(reading.id)
+    assert upkeep.due(was_preempted=True) == {"again": again}
+    # While the other job is at work, it waits.
+    build = table.add(JobKind.BUILD, {})
+    assert upkeep.due(was_preempted=True) is None
+    table.cancel(build.id)
+    # What nobody asked for, or what a person cancelled, doesn't begin where reading is off.
+    assert upkeep.due(was_preempted=False) is None
+    own = table.add(JobKind.TEXT, {"again": False, "in_background": True})
+    table.cancel(own.id)
+    assert upkeep.due(was_preempted=True) is None
