@@ -36,7 +36,7 @@ def serve_colors(fresh_library, serve):
                 i,
                 f"img-{i:02d}",
                 ["car"] if i in tagged else [],
-                [f"{i:02d}.jpg"],
+                [f"{i}.jpg"],
                 {"year": 2000 + i},
                 file={"colors": _colors(i)} if known else {},
             )
