@@ -1,6 +1,5 @@
 """The parts of the indexer, put together once; routes find them in the app's state."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,22 +25,24 @@ from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedding
 from services.indexer.embedding.registry import Embedders
 from services.indexer.ingest.distributed import DistributedIngest
-from services.indexer.ingest.pipeline import IngestSettings
 from services.indexer.ingest.service import IngestService
 from services.indexer.ingest.uploads import Uploads
 from services.indexer.jobs.leases import Leases
 from services.indexer.jobs.runner import JobRunner, Work
+from services.indexer.parts import (
+    image_files_of,
+    ingest_settings_of,
+    mirror_of,
+    reader_of,
+    resolver_of,
+    roots_of,
+)
 from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
-from services.indexer.reading.reader import TextReader, is_installed
-from services.indexer.replication.snapshot_mirror import Mirror
-from services.indexer.sources.allowlist import Roots
+from services.indexer.reading.reader import is_installed
 from services.indexer.sources.reader import SourceReader
-from services.indexer.sources.resolver import Resolver
-from services.indexer.storage.blob_store import BlobStore, RemoteBlobStore
 from services.indexer.storage.directory_lock import DirectoryLock
 from services.indexer.storage.feature_store import FeatureStore
-from services.indexer.storage.image_files import ImageFiles
 from services.indexer.transfer.exporter import Exporter
 from services.indexer.transfer.vector_intake import Vectors
 from services.indexer.workflows.build_job import BuildJob
@@ -70,10 +71,6 @@ from shared.contracts.jobs import JobKind
 from shared.core.budget import Budget
 from shared.engines.table import Engines
 from shared.files import durable
-from shared.media.fetching import Fetcher
-from shared.media.limited.scaler import ScaleLimits, Scaler
-from shared.objects.address import Address, store_at
-from shared.objects.store import Objects
 
 SPOOL_FOLDER = "spool"
 """Folder in the data directory for the files of uploads that arrive."""
@@ -105,13 +102,13 @@ class Container:
         leases = Leases(worker, on_beat=self._presence.renew)
 
         # Sources of pictures, and files on the data volume.
-        self.resolver = _resolver(settings)
-        self.ingest_roots = _roots(settings)
-        self.files = _image_files(settings, self.resolver, memory)
+        self.resolver = resolver_of(settings)
+        self.ingest_roots = roots_of(settings)
+        self.files = image_files_of(settings, self.resolver, memory)
         features = FeatureStore(data)
         self._engines = Engines.of(settings)
         self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
-        self._mirror = _mirror(settings, self.resolver.objects)
+        self._mirror = mirror_of(settings, self.resolver.objects)
 
         # The collection. A caller waits for interactive requests, so they try twice; jobs are
         # patient.
@@ -155,7 +152,7 @@ class Container:
             self.resolver.within(self.ingest_roots.of(confined=True)),
         )
         sharing = self._sharing if self.database.is_shared else None
-        self._intake = IngestService(collection, features, _ingest_settings(settings), sharing)
+        self._intake = IngestService(collection, features, ingest_settings_of(settings), sharing)
         self._matching = MatchingTraining(
             data, self.images, features, embedders, self._mirror, attempts
         )
@@ -189,7 +186,7 @@ class Container:
             JobKind.FACTS: FactsJob(collection, self.files).run,
             JobKind.UNDO: UndoJob(self.editor).run,
             JobKind.DUPLICATES: DuplicatesJob(collection, self.index, self.files).run,
-            JobKind.TEXT: TextJob(collection, self.files, _reader(settings)).run,
+            JobKind.TEXT: TextJob(collection, self.files, reader_of(settings)).run,
         }
         self.jobs = JobRunner(
             self.job_table,
@@ -285,64 +282,6 @@ class Container:
         """Return why the indexer can't serve, or None."""
         stopped = "The thread that runs jobs has stopped; restart the indexer."
         return None if self.jobs.alive else stopped
-
-
-def _resolver(settings: IndexerSettings) -> Resolver:
-    fetcher = Fetcher(settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds)
-    return Resolver(
-        Objects(settings.s3_endpoint),
-        # In an event loop of its own, because threads of jobs have none.
-        lambda url: asyncio.run(fetcher.get(url)),
-        settings.source_protocols,
-        _roots(settings).of(confined=False),
-    )
-
-
-def _reader(settings: IndexerSettings) -> TextReader:
-    return TextReader(settings.ocr_threads, settings.max_pixels)
-
-
-def _image_files(
-    settings: IndexerSettings, resolver: Resolver, memory: Budget | None
-) -> ImageFiles:
-    return ImageFiles(
-        settings.data_dir,
-        settings.thumbnail_pixels,
-        settings.max_pixels,
-        resolver,
-        _kept(settings, resolver),
-        settings.max_image_bytes,
-        Scaler(ScaleLimits(settings.decode_seconds, settings.decoder_bytes), memory),
-    )
-
-
-def _ingest_settings(settings: IndexerSettings) -> IngestSettings:
-    return IngestSettings(
-        settings.embed_batch,
-        settings.embed_concurrency,
-        settings.max_image_bytes,
-        min(IngestSettings.batch_bytes, settings.max_body_bytes),
-        settings.source_reads,
-    )
-
-
-def _roots(settings: IndexerSettings) -> Roots:
-    return Roots.parse(settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local)
-
-
-def _kept(settings: IndexerSettings, resolver: Resolver) -> BlobStore | None:
-    """Open the remote store of uploads and thumbnails, if one is set. Raises Misconfigured."""
-    if not settings.images_url:
-        return None
-    address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", resolver.extra_protocols)
-    return RemoteBlobStore(resolver.objects, address)
-
-
-def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
-    """Raises Misconfigured."""
-    if not settings.snapshots_to:
-        return None
-    return Mirror(settings.data_dir, objects, store_at(settings.snapshots_to, "ISE_SNAPSHOTS_TO"))
 
 
 def container(request: Request) -> Container:

@@ -1,15 +1,17 @@
 """Answers of the services as tables and lines for a person."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
 from shared.cli.receipt import change_words, cost_words, outcome, read_receipt
+from shared.cli.table_text import add_row, table_of
+from shared.cli.table_text import fields as fields
+from shared.cli.table_text import plain as plain
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.browsing import Images
 from shared.contracts.curation import TrashPage
@@ -22,10 +24,9 @@ from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
 from shared.contracts.tag_audit import TagAudit
-from shared.core.printable import escaped
 from shared.evaluation.results import Evaluation, TagResult
 
-FAILURES_SHOWN, _LIST_SHOWN = 20, 8
+FAILURES_SHOWN = 20
 _RECALLS = (0.9, 0.95, 0.99)
 
 
@@ -33,10 +34,10 @@ def hits(response: SearchResponse) -> Table:
     """The results of a search, best first."""
     judged = any(hit.probability is not None for hit in response.hits)
     columns = ["rank", "relevance", *(["probability"] if judged else []), "tags", "uri", "id"]
-    table = _table(columns, numbers=("rank", "relevance", "probability"))
+    table = table_of(columns, numbers=("rank", "relevance", "probability"))
     for rank, hit in enumerate(response.hits, response.offset + 1):
         chance = "" if hit.probability is None else f"{hit.probability:.0%}"
-        _row(
+        add_row(
             table,
             [rank, f"{hit.relevance:.3f}", *([chance] if judged else []), ", ".join(hit.tags)],
             [hit.uri, hit.id],
@@ -95,69 +96,69 @@ def expected_sentences(response: SearchResponse) -> list[str]:
 
 def images(found: Images) -> Table:
     """Images with the time when each was taken."""
-    table = _table(["taken", "tags", "uri", "id"])
+    table = table_of(["taken", "tags", "uri", "id"])
     for one in found.images:
-        _row(table, [one.file.taken_at or "", ", ".join(one.tags), one.uri, one.id])
+        add_row(table, [one.file.taken_at or "", ", ".join(one.tags), one.uri, one.id])
     return table
 
 
 def tags(found: Tags) -> Table:
     """The tags with the number of images that carry each."""
-    table = _table(["tag", "images"], numbers=("images",))
+    table = table_of(["tag", "images"], numbers=("images",))
     for one in found.tags:
-        _row(table, [one.tag, f"{one.count:,}"])
+        add_row(table, [one.tag, f"{one.count:,}"])
     return table
 
 
 def audit(found: TagAudit) -> Table:
     """Suspicious tags, the most telling first."""
-    table = _table(["id", "tag", "rather", "gain", "uri"], numbers=("gain",))
+    table = table_of(["id", "tag", "rather", "gain", "uri"], numbers=("gain",))
     for one in found.found:
-        _row(table, [one.id, one.tag, one.rather or "", f"{one.gain:.3f}", one.uri])
+        add_row(table, [one.id, one.tag, one.rather or "", f"{one.gain:.3f}", one.uri])
     return table
 
 
 def labels(found: LabelCounts) -> Table:
     """Labels with the number of images that show each, and of those that lack it as a tag."""
-    table = _table(["label", "images", "untagged"], numbers=("images", "untagged"))
+    table = table_of(["label", "images", "untagged"], numbers=("images", "untagged"))
     for one in found.labels:
-        _row(table, [one.name, f"{one.images:,}", f"{one.untagged:,}"])
+        add_row(table, [one.name, f"{one.images:,}", f"{one.untagged:,}"])
     return table
 
 
 def trash(found: TrashPage) -> Table:
     """The pictures in the trash, and when each goes for good."""
-    table = _table(["id", "tags", "uri", "deleted", "deleted for good"])
+    table = table_of(["id", "tags", "uri", "deleted", "deleted for good"])
     for one in found.images:
-        _row(table, [one.id, ", ".join(one.tags), one.uri, one.deleted_at, one.expires_at or ""])
+        add_row(table, [one.id, ", ".join(one.tags), one.uri, one.deleted_at, one.expires_at or ""])
     return table
 
 
 def duplicates(found: DuplicateGroups) -> Table:
     """Groups of pictures that show the same, one picture a row."""
-    table = _table(["group", "score", "uri", "id"], numbers=("group", "score"))
+    table = table_of(["group", "score", "uri", "id"], numbers=("group", "score"))
     for number, group in enumerate(found.groups, 1):
         for one in group:
-            _row(table, [number, f"{one.score:.3f}", one.uri, one.id])
+            add_row(table, [number, f"{one.score:.3f}", one.uri, one.id])
     return table
 
 
 def plan(found: DuplicatePlan) -> Table:
     """Groups of a plan: the kept picture, then those like it and what becomes of them."""
-    table = _table(["group", "kind", "fate", "chance", "uri", "id"], numbers=("group", "chance"))
+    table = table_of(["group", "kind", "fate", "chance", "uri", "id"], numbers=("group", "chance"))
     for number, group in enumerate(found.groups, 1):
-        _row(table, [number, "", "stays", "", group.kept.uri, group.kept.id])
+        add_row(table, [number, "", "stays", "", group.kept.uri, group.kept.id])
         for it in group.others:
             fate = "goes" if it.goes else "stays"
-            _row(table, [number, it.kind, fate, f"{it.probability:.4f}", it.uri, it.id])
+            add_row(table, [number, it.kind, fate, f"{it.probability:.4f}", it.uri, it.id])
     return table
 
 
 def jobs(found: Iterable[Job]) -> Table:
-    table = _table(["id", "kind", "state", "stage", "progress", "created", "error"])
+    table = table_of(["id", "kind", "state", "stage", "progress", "created", "error"])
     for job in found:
         stage = outcome(job.result) if job.state.ended else stage_of(job)
-        _row(
+        add_row(
             table,
             [job.id, job.kind, job.state, stage, figures(job.progress)],
             [job.created_at, job.error or ""],
@@ -205,9 +206,9 @@ def job_result(job: Job) -> Text:
 def sync_plan(job: Job) -> RenderableType:
     """Render the plan of a sync, one line a file, with a count of each action."""
     plan = SyncPlan.model_validate((job.result or {})["plan"])
-    table = _table(["action", "uri", "was", "tags"])
+    table = table_of(["action", "uri", "was", "tags"])
     for step in plan.steps:
-        _row(table, [step.action, step.uri, step.was or "", ", ".join(step.tags)])
+        add_row(table, [step.action, step.uri, step.was or "", ", ".join(step.tags)])
     rows: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
     rows |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
     if plan.dismissed:
@@ -226,17 +227,17 @@ def sync_plan(job: Job) -> RenderableType:
 
 def failures(found: Sequence[Failure], shown: int | None = None) -> Table:
     """The pictures that could not be taken; `shown` of them, or all."""
-    table = _table(["path", "reason"])
+    table = table_of(["path", "reason"])
     for failure in found[:shown]:
-        _row(table, [failure.path, failure.reason])
+        add_row(table, [failure.path, failure.reason])
     return table
 
 
 def snapshots(found: Iterable[SnapshotInfo]) -> Table:
     columns = ["number", "current", "created", "reason", "images", "clusters", "model", "network"]
-    table = _table(columns, numbers=("number", "images", "clusters"))
+    table = table_of(columns, numbers=("number", "images", "clusters"))
     for one in found:
-        _row(
+        add_row(
             table,
             [one.number, "yes" if one.current else "", one.created_at, one.reason],
             [f"{one.images:,}", f"{one.clusters:,}", one.model or "", one.network or ""],
@@ -264,7 +265,7 @@ def health(found: IndexHealth) -> Text:
 
 def recall(found: Stats) -> Table:
     """Show the number of clusters measured for each recall, in each space by its own metric."""
-    table = _table(["space", "recall", "of the nearest", "clusters at most", "scanned"])
+    table = table_of(["space", "recall", "of the nearest", "clusters at most", "scanned"])
     shown = [("visual", found.metric), ("joint", Metric.COSINE)]
     for space, metric in shown:
         curves = [c for c in found.recall_curve if (c.space, c.metric) == (space, metric)]
@@ -275,27 +276,29 @@ def recall(found: Stats) -> Table:
             point = curve.least_work(target)
             if point is not None:
                 how = [f"{point.nprobe:,}", f"{point.scanned_fraction:.1%}"]
-                _row(table, [space, f"{target:g}", curve.k], how)
+                add_row(table, [space, f"{target:g}", curve.k], how)
     return table
 
 
 def calibration(found: Stats) -> Table:
     """Render the worth of probabilities, measured on queries that they were not fitted on."""
-    table = _table(["space", "metric", "queries", "calibration error", "Brier", "of the base rate"])
+    table = table_of(
+        ["space", "metric", "queries", "calibration error", "Brier", "of the base rate"]
+    )
     for one in found.calibration:
         figures = [f"{x:.3f}" for x in (one.expected_error, one.brier, one.base_rate_brier)]
         space = f"{one.space}, other terms" if one.untrained else one.space
-        _row(table, [space, one.metric, f"{one.queries:,}"], figures)
+        add_row(table, [space, one.metric, f"{one.queries:,}"], figures)
     return table
 
 
 def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
     """Return the label quality of each setting, with its recall and time."""
     columns = ["setting", *figures, "recall@10", "median ms"]
-    table = _table(columns, numbers=columns[1:])
+    table = table_of(columns, numbers=columns[1:])
     for one in found.settings:
         quality = [f"{one.figures[figure].mean:.3f}" for figure in figures]
-        _row(table, [one.name, *quality, f"{one.recall_at_10:.3f}", f"{one.median_ms:.1f}"], [])
+        add_row(table, [one.name, *quality, f"{one.recall_at_10:.3f}", f"{one.median_ms:.1f}"], [])
     return table
 
 
@@ -303,63 +306,13 @@ def tag_figures(found: TagResult) -> Table:
     """Return figures of searches by tag: all tags, those that the network was trained on, and the
     others.
     """
-    table = _table(["tags", "number", "mAP"], numbers=("number", "mAP"))
-    _row(table, ["all", f"{found.tags:,}", f"{found.mean_average_precision.mean:.3f}"])
+    table = table_of(["tags", "number", "mAP"], numbers=("number", "mAP"))
+    add_row(table, ["all", f"{found.tags:,}", f"{found.mean_average_precision.mean:.3f}"])
     for name, mean, seen in (("seen", found.seen, True), ("unseen", found.unseen, False)):
         if mean is not None:
             count = sum(one.seen is seen for one in found.terms)
-            _row(table, [name, f"{count:,}", f"{mean.mean:.3f}"])
+            add_row(table, [name, f"{count:,}", f"{mean.mean:.3f}"])
     if found.unseen_apart is not None:
         shown = ["unseen, among images of unseen tags", "", f"{found.unseen_apart.mean:.3f}"]
-        _row(table, shown)
+        add_row(table, shown)
     return table
-
-
-def fields(pairs: Iterable[tuple[str, Any]]) -> Text:
-    """Return names and values, one pair a line; nested values are indented."""
-    lines = list(_lines(pairs))
-    width = max((len(name) for name, _ in lines), default=0)
-    return Text("\n").join(plain(f"{name:<{width}}  {value}".rstrip()) for name, value in lines)
-
-
-def _lines(pairs: Iterable[tuple[str, Any]], indent: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in pairs:
-        nested = isinstance(value, dict)
-        yield indent + name.replace("_", " "), "" if nested else _text(value)
-        if nested:
-            yield from _lines(value.items(), indent + "  ")
-
-
-def plain(value: object) -> Text:
-    """Text in one line that can't steer a terminal: a file's name may hold any character."""
-    return Text(escaped(str(value)))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    if isinstance(value, list):
-        shown = (
-            value if len(value) <= _LIST_SHOWN else [*value[: _LIST_SHOWN - 1], "...", value[-1]]
-        )
-        return ", ".join(_text(inner) for inner in shown) or "-"
-    return str(value)
-
-
-def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        justify: Literal["right", "left"] = "right" if column in numbers else "left"
-        # Never wrap an id, however narrow the screen, because ids are copied.
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=column == "id")
-    return table
-
-
-def _row(table: Table, *parts: Iterable[object]) -> None:
-    table.add_row(*(plain(value) for part in parts for value in part))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -129,20 +130,34 @@ class SharedBudget:
         self.shares = Shares()
         self._grants: dict[str, set[Grant]] = {}
 
-    def check(self, client: str, weight: int) -> None:
-        """Raise ShareUsed where a client has its share and others wait."""
+    def check(self, client: str, weight: int, growing: Grant | None = None) -> None:
+        """Raise ShareUsed where a client has its share and others wait.
+
+        growing: one of its grants, which is to take so much more; one alone may take all.
+        """
         self.shares.seen(client)
-        limit = self.budget.most_for(weight)
+        limit = self.budget.most_for(weight + (growing.weight if growing else 0))
         share = self.shares.share(client, limit)
-        if share == limit or weight <= _SMALL:
+        if share == limit or (weight <= _SMALL and growing is None):
             return
-        held = sum(grant.weight for grant in self._grants.get(client, ()))
-        if held and held + weight > share:
+        each = self._grants.get(client, ())
+        held = sum(grant.weight for grant in each)
+        is_first = not each if growing is None else len(each) == 1
+        if not is_first and held + weight > share:
             raise ShareUsed(
                 f"Calls of yours hold {held / MIB:.0f} MiB ({self.budget.setting}), and others "
                 "wait: try again in a second.",
                 retry_after=_RETRY_AFTER,
             )
+
+    def grow(self, client: str, grant: Grant, more: int) -> None:
+        """Take more for a grant. Raises Overloaded, ShareUsed, TooLarge."""
+        self.check(client, more, growing=grant)
+        try:
+            grant.grow(more)
+        except Overloaded:
+            self.shares.refused(client)
+            raise
 
     @contextmanager
     def grant(self, client: str, weight: int) -> Iterator[Grant]:
@@ -226,8 +241,17 @@ class Gates:
             scope[SPOOL] = self.folder if admission.spools else None
             is_chunked = "transfer-encoding" in headers
             held.enter_context(charging(memory))
-            body = _Body(admission, memory, spool, place, size is None, bool(size) or is_chunked)
+            growing = partial(self._grow, client, memory, spool, admission.weight)
+            grow = growing if size is None else None
+            body = _Body(admission, place, grow, bool(size) or is_chunked)
             yield body.receiving
+
+    def _grow(
+        self, client: str, memory: Grant, spool: Grant | None, weight: int, received: int
+    ) -> None:
+        self._memory.grow(client, memory, received * weight)
+        if spool is not None:
+            self._spool.grow(client, spool, received)
 
 
 def _check_size(admission: Admission, size: int) -> None:
@@ -248,17 +272,14 @@ class _Body:
     def __init__(
         self,
         admission: Admission,
-        memory: Grant,
-        spool: Grant | None,
         place: Place | None,
-        grows: bool,
+        grow: Callable[[int], None] | None,
         is_awaited: bool,
     ) -> None:
+        """grow: takes what so many bytes more need, of a body whose length wasn't announced."""
         self._admission = admission
-        self._memory = memory
-        self._spool = spool
         self._place = place
-        self._grows = grows
+        self._grow = grow
         self._is_awaited = is_awaited
         self._received = 0
         self._patience = 0.0 if place is None else place.places.patience_s
@@ -274,10 +295,8 @@ class _Body:
             try:
                 if most is not None and self._received > most:
                     raise _too_large(most)
-                if self._grows and size:
-                    self._memory.grow(size * self._admission.weight)
-                    if self._spool is not None:
-                        self._spool.grow(size)
+                if self._grow is not None and size:
+                    self._grow(size)
                 if self._is_awaited and not message.get("more_body", False):
                     self._is_awaited = False
                     if self._place is not None:

@@ -1,12 +1,11 @@
 """Routes that say which scope a key needs and how a call is admitted, before a body is read."""
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import params
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
@@ -135,9 +134,12 @@ class ScopedRoute(APIRoute):
             body = model.__pydantic_validator__.validate_python(
                 await request.json(), from_attributes=True
             )
-        except (json.JSONDecodeError, RecursionError, UnicodeDecodeError, ValidationError):
+        except (RecursionError, ValueError):
+            # No JSON, a number of too many digits, no text, or not valid.
             await super().handle(scope, _again(text, receive), send)
             return
+        # It may hold pictures, and an answer takes a while.
+        del text
         response: Response = await self.endpoint(request=request, body=body)
         await response(scope, receive, send)
 

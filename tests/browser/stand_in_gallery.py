@@ -1,9 +1,6 @@
 """The stand-in's answers about the whole collection: timeline, lists, changes, the trash."""
 
 import json
-import operator
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from shared.core.errors import ISEError, NotFound
+from tests.browser.stand_in_selection import counted, in_order, map_cells, moment_of, passes
 
 DELETED = datetime(2026, 11, 29, 9, 12, tzinfo=UTC)
 
@@ -34,86 +32,6 @@ class Shelf:
     trash_before_undo: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def _meets(picture: Any, condition: dict[str, Any]) -> bool:
-    if "tag" in condition:
-        return condition["tag"].lower() in [tag.lower() for tag in picture.tags]
-    if condition.get("key") == "file.folder":
-        return bool(picture.uri.rpartition("/")[0] == condition["match"])
-    if "label" in condition:
-        return condition["label"] in dict(picture.labels)
-    if "key" not in condition:
-        return _allowed(picture, condition)
-    facts = picture.facts()
-    value = (facts | facts["file"]).get(condition["key"].removeprefix("file."))
-    if "exists" in condition:
-        return (value is not None) is condition["exists"]
-    if value is None:
-        return False
-    if "match" in condition:
-        return str(value).startswith(condition["match"])
-    tests = [name for name in ("gt", "gte", "lt", "lte") if name in condition]
-    return all(_within(value, name, condition[name]) for name in tests)
-
-
-def _within(value: Any, name: str, bound: Any) -> bool:
-    # A date stands for all of its day.
-    value = value[: len(bound)] if isinstance(value, str) else value
-    return bool(getattr(operator, {"gte": "ge", "lte": "le"}.get(name, name))(value, bound))
-
-
-def _allowed(picture: Any, wanted: dict[str, Any]) -> bool:
-    should = wanted.get("should", [])
-    return (
-        all(_meets(picture, c) for c in wanted.get("must", []))
-        and (not should or any(_meets(picture, c) for c in should))
-        and not any(_meets(picture, c) for c in wanted.get("must_not", []))
-    )
-
-
-def _counted(values: Iterable[Any]) -> list[dict[str, Any]]:
-    counts = Counter(value for value in values if value)
-    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    return [{"value": value, "count": count} for value, count in most]
-
-
-def _cells(placed: list[Any], size: float) -> list[dict[str, Any]]:
-    cells: dict[tuple[int, int], list[Any]] = {}
-    for one in placed:
-        cells.setdefault((int(one.at[0] // size), int(one.at[1] // size)), []).append(one)
-    found = []
-    for some in cells.values():
-        north, east = zip(*(one.at for one in some), strict=True)
-        city, country = some[0].place or (None, None)
-        found.append(
-            {
-                "latitude": sum(north) / len(some),
-                "longitude": sum(east) / len(some),
-                "south": min(north),
-                "north": max(north),
-                "west": min(east),
-                "east": max(east),
-                "count": len(some),
-                "cover": some[0].id,
-                "city": city,
-                "country": country,
-            }
-        )
-    return sorted(found, key=lambda cell: -cell["count"])
-
-
-def _sorted(pictures: list[Any], sort: str) -> list[Any]:
-    if sort == "name":
-        return sorted(pictures, key=lambda p: (p.uri.rpartition("/")[2], p.id))
-    dated = [p for p in pictures if _at(p, sort) is not None]
-    dated.sort(key=lambda p: (_at(p, sort), p.id), reverse=sort.startswith("-"))
-    return dated + [p for p in pictures if _at(p, sort) is None]
-
-
-def _at(picture: Any, sort: str) -> str | None:
-    found: str | None = picture.added if "added" in sort else picture.taken
-    return found
-
-
 def install(app: FastAPI, stand_in: Any) -> None:
     shelf: Shelf = stand_in.shelf
 
@@ -123,8 +41,8 @@ def install(app: FastAPI, stand_in: Any) -> None:
         if shelf.error is not None:
             raise shelf.error
         wanted = json.loads(given.get("filter", "{}"))
-        found = [p for p in stand_in.pictures if _allowed(p, wanted)]
-        return _sorted(found, given.get("sort", "-added"))
+        found = [p for p in stand_in.pictures if passes(p, wanted)]
+        return in_order(found, given.get("sort", "-added"))
 
     @app.get("/v1/images/timeline")
     def timeline(request: Request) -> dict[str, Any]:
@@ -132,7 +50,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
         sort = request.query_params.get("sort", "-added")
         days: dict[str, int] = {}
         for picture in found:
-            at = _at(picture, sort)
+            at = moment_of(picture, sort)
             if at is not None:
                 days[at[:10]] = days.get(at[:10], 0) + 1
         return {
@@ -147,22 +65,22 @@ def install(app: FastAPI, stand_in: Any) -> None:
         facts = [one.facts()["file"] for one in found]
         days = sorted(one.taken[:10] for one in found if one.taken)
         named = {"cameras": "camera", "lenses": "lens", "countries": "country", "cities": "city"}
-        counts = {name: _counted(one[key] for one in facts) for name, key in named.items()}
-        years = sorted(_counted(day[:4] for day in days), key=lambda one: one["value"])
+        counts = {name: counted(one[key] for one in facts) for name, key in named.items()}
+        years = sorted(counted(day[:4] for day in days), key=lambda one: one["value"])
         return counts | {
             "years": years,
             "undated": len(found) - len(days),
             "first": days[0] if days else None,
             "last": days[-1] if days else None,
-            "tags": _counted(tag for one in found for tag in one.tags),
-            "labels": _counted(name for one in found for name, p in one.labels if p >= 0.5),
+            "tags": counted(tag for one in found for tag in one.tags),
+            "labels": counted(name for one in found for name, p in one.labels if p >= 0.5),
             "total": len(found),
         }
 
     @app.get("/v1/places")
     def places(match: str = "", name: str = "", limit: int = 20) -> dict[str, Any]:
         taken = [one.place for one in stand_in.pictures if one.place]
-        cities, countries = _counted(p[0] for p in taken), _counted(p[1] for p in taken)
+        cities, countries = counted(p[0] for p in taken), counted(p[1] for p in taken)
         both = [("city", one) for one in cities] + [("country", one) for one in countries]
         found = [
             {"name": one["value"], "kind": kind, "count": one["count"]}
@@ -176,7 +94,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
     def world(request: Request) -> dict[str, Any]:
         found = asked(request)
         placed = [one for one in found if one.at]
-        cells = _cells(placed, float(request.query_params["cell"]))
+        cells = map_cells(placed, float(request.query_params["cell"]))
         return {"cells": cells, "placed": len(placed), "total": len(found), "complete": True}
 
     @app.get("/v1/images")
@@ -185,7 +103,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
         given = request.query_params
         start = int(given.get("cursor", 0)) + int(given.get("offset", 0))
         if day := given.get("from"):
-            ats = [(_at(p, given["sort"]) or "")[: len(day)] for p in found]
+            ats = [(moment_of(p, given["sort"]) or "")[: len(day)] for p in found]
             start += next((n for n, at in enumerate(ats) if at <= day), len(found))
         end = start + int(given.get("limit", 100))
         return {
@@ -208,7 +126,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
         shelf.undos[token] = list(stand_in.pictures)
         shelf.trash_before_undo[token] = list(shelf.trash)
         if "filter" in change:
-            met = {p.id for p in stand_in.pictures if _allowed(p, change["filter"])}
+            met = {p.id for p in stand_in.pictures if passes(p, change["filter"])}
             change["ids"] = met - set(change["but"])
         ids = set(change.pop("ids"))
         named = [p for p in stand_in.pictures if p.id in ids]
@@ -267,7 +185,7 @@ def install(app: FastAPI, stand_in: Any) -> None:
     def labels(match: str = "", least: float = 0.5) -> dict[str, Any]:
         if shelf.error is not None:
             raise shelf.error
-        shown = _counted(n for p in stand_in.pictures for n, share in p.labels if share >= least)
+        shown = counted(n for p in stand_in.pictures for n, share in p.labels if share >= least)
         found = [
             {"name": one["value"], "images": one["count"], "untagged": one["count"]}
             for one in shown

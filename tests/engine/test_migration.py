@@ -12,7 +12,8 @@ import pytest
 
 from demo.sample import draw_sample
 from services.query.search.query import Query
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.clients import indexer

@@ -14,7 +14,8 @@ from services.indexer.segments.spaces import Spaces
 from services.indexer.segments.store import SegmentStore
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode

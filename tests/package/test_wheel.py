@@ -108,6 +108,9 @@ def test_the_wheel_has_everything_that_is_read_from_the_package(wheel: Path) -> 
     }
     assert modules <= packed
     assert "shared/engines/ivf/_native.abi3.so" in packed
+    # One wheel for each platform serves this Python and all later ones.
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    assert wheel.name.endswith(f"-cp311-abi3-{platform}.whl")
     assert not [name for name in packed if name.startswith(("tests/", "training/", "benchmarks/"))]
 
 

@@ -1,6 +1,11 @@
 """Many searches in one call: each is answered as if it came alone."""
 
 import base64
+import re
+
+import numpy as np
+
+from shared.snapshots.items import Item
 
 
 def encoded(data):
@@ -85,3 +90,22 @@ def test_what_is_no_search_is_422_for_the_whole(filled):
     for searches in ([], [{"id": "img-001"}, {"colour": "red"}]):
         response = filled.send("POST", "/v1/search/batch", json={"searches": searches})
         assert response.status_code == 422
+
+
+def test_a_damaged_record_fails_only_the_searches_that_show_it(fresh_library, serve):
+    library = fresh_library()
+    vectors = np.eye(6, dtype=np.float32)
+    items = [Item(i, f"img-{i}", [], [f"{i}.jpg"], {"mark": f"mark-{i}"}) for i in range(6)]
+    library.publish(items, visual=library.space(vectors, 1))
+    service = serve(library)
+    assert service.search(id="img-0")["hits"]
+    for file in (library.folder / "segments").iterdir():
+        data = file.read_bytes()
+        with file.open("r+b") as damaged:
+            for found in re.finditer(b'"img-5"', data):
+                damaged.seek(found.start())
+                damaged.write(b"x")
+    near = [{"vector": vectors[i].tolist(), "limit": 1} for i in (0, 5, 1)]
+    first, bad, last = batch(service, *near)
+    assert bad["problem"]["status"] == 500
+    assert [one["answer"]["hits"][0]["id"] for one in (first, last)] == ["img-0", "img-1"]

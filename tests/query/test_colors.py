@@ -142,6 +142,26 @@ def test_a_colour_orders_the_carriers_of_a_tag(serve_colors):
     assert found[:4] == [0, 3, 6, 9]
 
 
+@pytest.mark.parametrize("tagged", [range(0), range(EACH)], ids=["by meaning", "of a tag"])
+def test_a_threshold_hides_no_picture_that_reaches_it(serve_colors, tagged):
+    service = serve_colors(tagged=tagged)
+    whole = service.term("red car", limit=36)["hits"]
+    scores = sorted(hit["score"] for hit in whole)
+    least = scores[len(scores) // 2]
+    assert [hit["score"] for hit in whole] != sorted(scores, reverse=True)
+    wanted = [hit["id"] for hit in whole if hit["score"] >= least]
+    found, cursor = [], None
+    for _ in range(len(whole)):
+        given = {} if cursor is None else {"cursor": cursor}
+        page = service.term("red car", limit=2, score_threshold=least, **given)
+        found += [hit["id"] for hit in page["hits"]]
+        assert page["cut_off"]["below"] == len(whole) - len(wanted)
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == wanted
+
+
 def test_a_word_that_names_a_thing_too_finds_the_thing_first(service):
     answer = service.term("orange", limit=100)
     assert (answer["mode"], answer["colors"]) == ("semantic", ["orange"])

@@ -18,9 +18,7 @@ NONE = np.empty(0, np.int64)
 def measured(tmp_path_factory):
     vectors = clustered(ROWS, 16)
     index = index_of(tmp_path_factory.mktemp("index"), vectors, 160, Metric.L2, coded=True)
-    curves = measure(index, "visual", seed=0)
-    # Without radii, so that numbers of probes can be compared.
-    return index, [curve.model_copy(update={"by_reach": []}) for curve in curves]
+    return index, measure(index, "visual", seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +46,7 @@ def recall_of(measured, allowed, queries):
         whole = index.rank(asked, index.clusters)
         exact = index.scan(asked, whole, K, Metric.L2, None, mask).ordinals[:K]
         shares.append(np.isin(exact, found).mean())
-        probes.append(chosen.nprobe)
+        probes.append(len(lists))
     return np.mean(shares), np.mean(probes)
 
 
@@ -62,15 +60,23 @@ def by_cluster(index, share, rng):
     return allowed
 
 
+def filters_of(index, kind, share):
+    """Some filters of one kind; of halves with the other halves, so that no query lacks its own."""
+    for seed in range(3 if share == 0.5 else 1):
+        rng = np.random.default_rng(seed)
+        allowed = rng.random(ROWS) < share if kind == "random" else by_cluster(index, share, rng)
+        yield from [allowed, ~allowed] if share == 0.5 else [allowed]
+
+
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
 @pytest.mark.parametrize("kind", ["random", "by cluster"])
 def test_a_filter_costs_no_recall(measured, queries, unfiltered, share, kind):
-    rng = np.random.default_rng(0)
-    allowed = rng.random(ROWS) < share if kind == "random" else by_cluster(measured[0], share, rng)
-    recall, probes = recall_of(measured, allowed, queries)
-    # Recall of 150 queries differs by so much between one half of the clusters and another.
-    assert recall >= unfiltered[0] - 0.045
-    assert probes >= unfiltered[1]
+    found = [recall_of(measured, one, queries) for one in filters_of(measured[0], kind, share)]
+    recall, probes = np.mean(found, axis=0)
+    # One half of the clusters is easier for these queries than another: single filters lie up to
+    # 0.06 apart, and the mean of six has a standard error of 0.01.
+    assert recall >= unfiltered[0] - 0.02
+    assert probes >= 0.98 * unfiltered[1]
     if share <= 0.01:
         assert (recall, probes) == (1, measured[0].clusters)
     elif share == 0.5:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from shared.contracts.query import Metric
+from shared.core.errors import Corrupt
 from shared.engines.ivf import compiled
+from shared.engines.ivf.candidates import IndexSearch
 from shared.engines.ivf.index import InvertedIndex
 from tests.shared.indexes import clustered, index_of
 
@@ -99,6 +101,64 @@ def test_nothing_that_does_not_fit_reaches_compiled_code(tmp_path):
         index.scan(asked, np.array([0, 7]), 3, Metric.L2, 5)
     with pytest.raises(ValueError, match="too short"):
         index.search(index.ask(vectors[0, :9]), 2, None, 3, Metric.L2, 5)
+
+
+def damaged(name, value):
+    def change(postings):
+        array = np.array(getattr(postings, name))
+        array[value[0]] = value[1]
+        setattr(postings, name, array)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        damaged("list_offsets", (1, 10**9)),
+        damaged("list_offsets", (0, -1)),
+        damaged("list_offsets", (2, -5)),
+        lambda postings: setattr(postings, "codes", np.zeros((500, 9), np.uint8)),
+        lambda postings: setattr(postings, "norms", postings.norms[:-1]),
+    ],
+)
+def test_a_damaged_segment_is_refused_before_it_is_searched(tmp_path, change):
+    index = index_of(tmp_path, clustered(500, 16), 5, Metric.L2, coded=True)
+    change(index.segments[0])
+    with pytest.raises(Corrupt):
+        InvertedIndex(index.segments, Metric.L2)
+
+
+def test_a_segment_of_other_clusters_or_dimensions_is_refused(tmp_path):
+    one, *others = (
+        index_of(
+            tmp_path / str(dim + clusters), clustered(500, dim), clusters, Metric.L2, coded=True
+        )
+        for dim, clusters in ((16, 5), (16, 6), (20, 5))
+    )
+    for other in others:
+        with pytest.raises(Corrupt, match="doesn't fit"):
+            InvertedIndex([*one.segments, *other.segments], Metric.L2)
+
+
+def test_rows_by_ordinal_of_a_damaged_segment_are_not_followed(tmp_path):
+    vectors = clustered(500, 16)
+    index = index_of(tmp_path, vectors, 5, Metric.L2, coded=True)
+    index.segments[0].by_ordinal = np.full(500, 2**40)
+    found = InvertedIndex(index.segments, Metric.L2)
+    for include in (0, 499, 600):
+        asked = found.ask(vectors[0]), 2, None, 3, Metric.L2, 5, None, include
+        assert len(found.search(*asked).ordinals) >= 3
+
+
+@pytest.mark.parametrize(("nprobe", "k", "depth"), [(0, 3, 5), (-1, 3, 5), (2, 3, -1), (2, 900, 5)])
+def test_numbers_that_ask_for_nothing_or_for_more_than_all_are_safe(tmp_path, nprobe, k, depth):
+    vectors = clustered(500, 16)
+    index = index_of(tmp_path, vectors, 5, Metric.L2, coded=True)
+    asked = index.ask(vectors[0])
+    assert len(index.search(asked, nprobe, None, k, Metric.L2, depth).ordinals) <= 5
+    one = IndexSearch(asked, nprobe, None, k, Metric.L2, depth)
+    assert [len(found.ordinals) <= 5 for found in index.search_many([one] * 70)] == [True] * 70
 
 
 @pytest.mark.parametrize(("said", "runs"), [("NONE", False), ("AVX2", True), ("", True)])

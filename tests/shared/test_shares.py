@@ -157,6 +157,23 @@ def test_memory_is_shared_evenly_while_others_wait() -> None:
     assert budget.taken == 0
 
 
+def test_a_body_that_grows_takes_no_more_than_its_clients_share() -> None:
+    shared = SharedBudget(Budget(64 * MIB, "ISE_MEMORY"))
+    with ExitStack() as stack:
+        first = stack.enter_context(shared.grant("greedy", 16 * 1024))
+        # One alone may take all, whoever waits.
+        shared.grow("greedy", first, 8 * MIB)
+        second = stack.enter_context(shared.grant("greedy", 16 * 1024))
+        shared.grow("greedy", second, 4 * MIB)
+        with pytest.raises(Overloaded), shared.grant("other", 20 * MIB):
+            pass
+        with pytest.raises(ShareUsed):
+            shared.grow("greedy", second, 4 * MIB)
+        other = stack.enter_context(shared.grant("other", 16 * 1024))
+        shared.grow("other", other, 8 * MIB)
+    assert shared.budget.taken == 0
+
+
 def test_shares_are_even_among_those_that_were_refused_and_are_still_there() -> None:
     now = [0.0]
     shares = Shares(lambda: now[0])

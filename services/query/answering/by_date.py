@@ -11,7 +11,8 @@ from services.query.answering.targets import (
 )
 from services.query.search.browsing import in_order
 from services.query.search.colored import Colored
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, Mode
 from shared.contracts.browsing import Sort

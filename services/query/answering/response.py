@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from services.query.search.browsing import unknown_keys
 from services.query.search.cursor import Pages
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import (
     CorrectedTerm,

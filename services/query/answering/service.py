@@ -28,7 +28,8 @@ from services.query.read_your_writes import Waiting
 from services.query.search import exploring
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
-from services.query.search.searcher import PreparedSearch, Searcher
+from services.query.search.result import FirstLook, PreparedSearch
+from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import SearchResponse
@@ -139,8 +140,9 @@ class SearchService:
                     answers[place] = BatchAnswer.model_construct(answer=answer, problem=None)
             except ISEError as error:
                 answers[place] = _problem(error)
-        found = searcher.look([work for _, work, _, _ in looking])
-        for (place, work, pages, watch), candidates in zip(looking, found, strict=True):
+        for (place, work, pages, watch), candidates in zip(
+            looking, _looked(searcher, [work for _, work, _, _ in looking]), strict=True
+        ):
             options = searches[place].options
             try:
                 result = searcher.finish(work, watch, candidates)
@@ -297,6 +299,16 @@ def _by_stored_vector(request: SearchRequest) -> StoredSearch | None:
     if request.id is not None:
         return IdSearch(request.id, request)
     return None if request.vector is None else VectorSearch(request.vector, request)
+
+
+def _looked(searcher: Searcher, works: Sequence[PreparedSearch]) -> Sequence[FirstLook | None]:
+    """Return what searches find by one look; None for each where that fails for any of them: then
+    each looks by itself, and what is wrong is told of those that it concerns.
+    """
+    try:
+        return searcher.look(works)
+    except ISEError:
+        return [None] * len(works)
 
 
 def _problem(error: ISEError) -> BatchAnswer:

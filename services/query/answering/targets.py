@@ -5,7 +5,8 @@ from typing import Protocol
 
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.shown_text import ranked
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch

@@ -91,7 +91,8 @@ export class ThumbnailQueue {
       img.addEventListener("error", release, { once: true });
       img.src = blobUrl;
     } catch (error) {
-      if (error.name !== "AbortError") img.closest(".tile")?.classList.add("broken");
+      // By now it may be another picture's.
+      if (!stop.signal.aborted) img.closest(".tile")?.classList.add("broken");
     } finally {
       if (this.#stops.get(img) === stop) this.#stops.delete(img);
     }

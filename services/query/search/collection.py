@@ -223,9 +223,11 @@ class Collection:
         """Return the places where live images were taken, counted once for each state of the
         deletions.
         """
-        if self._places is None or self._places[0] is not deleted:
-            self._places = (deleted, PlaceNames(self.records(live(self.newest + 1, deleted))))
-        return self._places[1]
+        counted = self._places
+        if counted is None or counted[0] is not deleted:
+            counted = (deleted, PlaceNames(self.records(live(self.newest + 1, deleted))))
+            self._places = counted
+        return counted[1]
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
         """Return the keys that no image has a value of."""

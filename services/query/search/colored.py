@@ -1,8 +1,7 @@
 """Images of a colour that a term names, alone or together with what its other words mean."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from services.query.search.lookup import Lookup, SpaceSearch
 from services.query.search.paging import Ranking
 from services.query.search.probing import plan
 from services.query.search.query import Query
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, Mode, Recall
@@ -79,6 +79,8 @@ class Colored:
     ) -> "_Ranked":
         metric = self.options.metric or Metric.COSINE
         carriers = searcher.collection.carriers(tag, searcher.deleted)
+        if self.after is not None:
+            carriers = carriers[carriers <= self.after.newest]
         with watch("filter"):
             kept = self._narrowed(searcher, carriers)
         space, vector = searcher.tag_space(tag, carriers)
@@ -157,8 +159,8 @@ class Colored:
 
     def _page(self, searcher: Searcher, found: "_Ranked") -> SearchResult:
         options, after = self.options, self.after
-        every = dict(zip(found.candidates.ordinals.tolist(), range(len(found.order)), strict=True))
-        kept = ~np.isin(found.candidates.ordinals, after.shown if after else [])
+        likely = found.passing(options)
+        kept = likely & ~np.isin(found.candidates.ordinals, after.shown if after else [])
         candidates = found.candidates.at(kept)
         # Keys between -1 and 0 would stand for averaged distances.
         ranking = Ranking(candidates, partial(_id, searcher), keys=(1 - found.order)[kept])
@@ -171,15 +173,18 @@ class Colored:
             options,
             found.metric,
             len(ranking),
-            HitEvidence(chances=found.told(every)),
+            HitEvidence(chances=found.told),
         )
 
         def ordered(hit: Hit) -> Hit:
             item = searcher.find(hit.id)
-            place = None if item is None else every.get(item.ordinal)
+            place = None if item is None else found.place(item.ordinal)
             relevance = hit.relevance if place is None else float(found.order[place])
             return hit.model_copy(update={"relevance": relevance})
 
+        cut = page.cut_off
+        if cut is not None:
+            cut = cut.model_copy(update={"below": cut.below + int(np.count_nonzero(~likely))})
         live = searcher.collection.live(searcher.deleted)
         looked_at = found.candidates.scanned
         recall = Recall(
@@ -198,7 +203,7 @@ class Colored:
             found.metric,
             found.space.fingerprint,
             recall,
-            page.cut_off,
+            cut,
             colors=self.colors,
         )
 
@@ -218,14 +223,38 @@ class _Ranked:
     chances: Floats | None
     nprobe: int | None
 
-    def told(self, places: dict[int, int]) -> Callable[[NDArray[np.int64]], list[float | None]]:
-        """Return what gives the probability of each ordinal; places: those of the ordinals."""
+    def passing(self, options: SearchOptions) -> NDArray[np.bool_]:
+        """Return which candidates the cut-offs let through.
 
-        def chances(ordinals: NDArray[np.int64]) -> list[float | None]:
-            if self.chances is None:
-                return [None] * len(ordinals)
-            return [float(self.chances[places[one]]) for one in ordinals.tolist()]
+        Neither scores nor probabilities fall along the order, so a page can't end at one that is
+        too low.
+        """
+        kept = np.ones(len(self.order), bool)
+        if options.score_threshold is not None:
+            scores = distances.scores(self.candidates.distances, self.metric)
+            kept &= scores >= options.score_threshold
+        if options.min_probability is not None and self.chances is not None:
+            kept &= self.chances >= options.min_probability
+        return kept
 
+    @cached_property
+    def _by_ordinal(self) -> NDArray[np.int64]:
+        return np.argsort(self.candidates.ordinals, kind="stable")
+
+    def place(self, ordinal: int) -> int | None:
+        """Return where an image stands among the candidates, or None."""
+        ordinals = self.candidates.ordinals
+        at = int(np.searchsorted(ordinals, ordinal, sorter=self._by_ordinal))
+        if at == len(ordinals) or ordinals[self._by_ordinal[at]] != ordinal:
+            return None
+        return int(self._by_ordinal[at])
+
+    def told(self, ordinals: NDArray[np.int64]) -> list[float | None]:
+        """Return the probability of each of some candidates, where anything tells."""
+        if self.chances is None:
+            return [None] * len(ordinals)
+        at = np.searchsorted(self.candidates.ordinals, ordinals, sorter=self._by_ordinal)
+        chances: list[float | None] = self.chances[self._by_ordinal[at]].tolist()
         return chances
 
 

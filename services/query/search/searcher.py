@@ -1,8 +1,6 @@
 """From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,60 +10,24 @@ from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, cut_off, item_of, page_of
 from services.query.search.lookup import Lookup, SpaceSearch
-from services.query.search.matches import Matches, of_carriers, of_neighbours, shortest
-from services.query.search.paging import PageEnd, Ranking
+from services.query.search.matches import of_neighbours, shortest
 from services.query.search.probing import FilterEstimate, Plan, expected_recall, plan
 from services.query.search.query import Query
+from services.query.search.result import FirstLook, PreparedSearch, SearchResult
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
+from services.query.search.tag_search import TagSearch
 from services.query.search.tags import Tags
-from shared.contracts.answer import CutOff, Hit, Mode, Recall
+from shared.contracts.answer import Mode, Recall
 from shared.contracts.labels import LabelCounts, LabelsQuery
 from shared.contracts.query import Metric, SearchOptions
 from shared.engines.engine import is_small
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
-from shared.engines.ivf.ties import NEXT, with_ties
-from shared.snapshots.items import Item, tag_key
+from shared.snapshots.items import Item
 
-Chances = Callable[[NDArray[np.int64]], list[float | None]]
-"""Probabilities by ordinals; None: nothing tells."""
 _NO_DELETIONS = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Hits of a search, and how they were found."""
-
-    hits: list[Hit]
-    end: PageEnd | None
-    complete: bool
-    mode: Mode
-    metric: Metric
-    model: str | None
-    recall: Recall
-    cut_off: CutOff | None = None
-    matches: Matches | None = None
-    colors: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PreparedSearch:
-    """Search by a vector before the index is looked at."""
-
-    search: SpaceSearch
-    lookup: Lookup
-    plan: Plan
-    matches: Matches | None
-
-
-@dataclass(frozen=True)
-class FirstLook:
-    """Candidates of a search, and records that may be on its page, by ordinal."""
-
-    candidates: Candidates | None = None
-    records: Mapping[int, Item] = field(default_factory=dict)
 
 
 class Searcher:
@@ -222,110 +184,7 @@ class Searcher:
         self, term: str, options: SearchOptions, watch: Stopwatch, after: Cursor | None = None
     ) -> SearchResult:
         """The images that carry a tag, ranked by joint similarity. At least one must carry it."""
-        with watch("probe"):
-            carriers = self.collection.carriers(term, self.deleted)
-            if after is not None:
-                carriers = carriers[carriers <= after.newest]
-            space, vector = self.tag_space(term, carriers)
-            carried = carriers
-        if options.filter is not None:
-            with watch("filter"):
-                carriers = carriers[self.collection.allowed(options.filter)[carriers]]
-        metric = options.metric or Metric.COSINE
-        chances: Chances = partial(self._tag_chances, carried)
-        dropped = 0
-        if options.min_probability is not None:
-            # Probabilities don't fall along the ranking, so a page of it can't end at one.
-            with watch("rank"):
-                chances, kept = self._likely(carried, carriers, options.min_probability)
-            dropped, carriers = len(carriers) - len(kept), kept
-        with watch("scan"):
-            ordinals, found_distances = space.index.among(vector, carriers, metric)
-            order = np.argsort(found_distances, kind="stable")
-            candidates = Candidates(
-                ordinals[order],
-                found_distances[order],
-                *_unknown(len(order)),
-                scanned=len(order),
-                live=len(order),
-                nprobe=0,
-                reranked=len(order),
-            )
-        with watch("count"):
-            matches = None
-            if after is None:
-                told: Chances = partial(self._tag_chances, carried)
-                matches = of_carriers(
-                    told,
-                    carriers,
-                    candidates.ordinals,
-                    self.collection.visual,
-                    options.guarantee,
-                )
-            options = shortest(options, matches)
-        with watch("scan"):
-            before = after.offset if after else options.offset
-            candidates = with_ties(
-                candidates, partial(_vectors, space), vector, before + options.limit + NEXT
-            )
-        with watch("rank"):
-            candidates = candidates.without(after.shown if after else ())
-            ranking = Ranking(candidates, self._id_of)
-            start = ranking.start(after.place if after else None, options.offset)
-            page = page_of(
-                self.collection,
-                space,
-                ranking,
-                start,
-                options,
-                metric,
-                len(ranking),
-                HitEvidence(chances=chances),
-            )
-            cut = page.cut_off
-            if cut is not None and dropped:
-                cut = cut.model_copy(update={"below": cut.below + dropped})
-        live = self.collection.live(self.deleted)
-        recall = Recall(
-            target=None,
-            expected=1.0,
-            nprobe=0,
-            clusters=space.index.clusters,
-            scanned_fraction=len(carriers) / live if live else 1.0,
-            reranked=len(candidates.ordinals),
-        )
-        return SearchResult(
-            page.hits,
-            page.end,
-            True,
-            Mode.TAG,
-            metric,
-            space.fingerprint,
-            recall,
-            cut,
-            matches,
-        )
-
-    def _likely(
-        self, carried: NDArray[np.int64], carriers: NDArray[np.int64], least: float
-    ) -> tuple[Chances, NDArray[np.int64]]:
-        """Return the probabilities of some carriers, and those that are likely enough.
-
-        carried: all that carry the tag. One that nothing tells of passes.
-        """
-        told = self._tag_chances(carried, carriers)
-        known = dict(zip(carriers.tolist(), told, strict=True))
-        kept = np.array([chance is None or chance >= least for chance in told], bool)
-        return lambda some: [known[one] for one in some.tolist()], carriers[kept]
-
-    def _tag_chances(
-        self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]
-    ) -> list[float | None]:
-        """How surely images show the tag that they carry, by how like the others they look."""
-        visual = self.collection.visual
-        if visual is None:
-            return [None] * len(ordinals)
-        return visual.tag_chances(carriers, ordinals)
+        return TagSearch(self.collection, self.deleted).run(term, options, watch, after)
 
     def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
         newest = None if after is None else after.newest
@@ -371,30 +230,5 @@ class Searcher:
     def tag_space(
         self, term: str, carriers: NDArray[np.int64]
     ) -> tuple[Space, NDArray[np.float32]]:
-        """The joint space and the tag's vector there.
-
-        Before a matching network was trained: the visual space, and the mean of its images.
-        """
-        joint, visual = self.collection.joint, self.collection.visual
-        vector = self.collection.tag_vectors.get(tag_key(term))
-        if joint is not None and vector is not None:
-            return joint, vector
-        for space in filter(None, (joint, visual)):
-            stored = [v for o in carriers if (v := space.index.vector(int(o))) is not None]
-            if stored:
-                rows = np.stack(stored).astype(np.float64)
-                norms = np.linalg.norm(rows, axis=1, keepdims=True)
-                return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
-        raise RuntimeError("images carry a tag, but no space holds them")
-
-
-def _vectors(space: Space, candidates: Candidates) -> NDArray[np.float32]:
-    """The stored vectors of candidates, wherever they are stored."""
-    vectors = (space.index.vector(ordinal) for ordinal in candidates.ordinals.tolist())
-    return np.stack([np.zeros(space.index.dim) if one is None else one for one in vectors])
-
-
-def _unknown(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Clusters, ranks and segments of candidates that no probing found."""
-    none = np.zeros(count, np.int64)
-    return none, none, none
+        """The joint space and the tag's vector there; see `TagSearch`."""
+        return TagSearch(self.collection, self.deleted).space(term, carriers)

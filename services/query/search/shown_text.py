@@ -9,7 +9,8 @@ from services.query.search.hits import HitEvidence, page_of
 from services.query.search.matches import Matches
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.query import Query
-from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.result import SearchResult
+from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Expected, Hit, Mode, Recall

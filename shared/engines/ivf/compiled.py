@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
+from shared.core.errors import Corrupt
 from shared.engines.ivf.coarse import Coarse
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
@@ -78,13 +79,7 @@ class CompiledSegment:
         codes = postings.codes
         self.is_coded = codes is not None
         offset = vectors.offset if isinstance(vectors, np.memmap) else 0
-        self.handle: object = native.segment(
-            postings.clusters,
-            0 if codes is None else codes.shape[1],
-            vectors.dtype.itemsize * postings.dim,
-            vectors.dtype.itemsize == 2,
-            postings.file if isinstance(vectors, np.memmap) else -1,
-            offset,
+        arrays = (
             np.ascontiguousarray(postings.list_offsets, np.int64),
             np.ascontiguousarray(postings.ordinals, np.int64),
             postings.by_ordinal,
@@ -92,6 +87,18 @@ class CompiledSegment:
             vectors,
             codes,
         )
+        shape = (
+            postings.clusters,
+            0 if codes is None else codes.shape[1],
+            vectors.dtype.itemsize * postings.dim,
+            vectors.dtype.itemsize == 2,
+            postings.file if isinstance(vectors, np.memmap) else -1,
+            offset,
+        )
+        try:
+            self.handle: object = native.segment(*shape, *arrays)
+        except ValueError as error:
+            raise Corrupt(f"{postings.path.name}: its arrays don't agree: {error}.") from error
         # The file descriptor closes with the postings.
         self._postings = postings
 
@@ -107,6 +114,11 @@ class CompiledIndex:
         if native is None or codec is None:
             raise RuntimeError("the compiled search can't run here")
         self._native = native
+        for one in segments:
+            codes = codec.code_size if one.codes is None else one.codes.shape[1]
+            fitting = (len(coarse.points), codec.projection.shape[0], codec.code_size)
+            if (one.clusters, one.dim, codes) != fitting:
+                raise Corrupt(f"{one.path.name}: it doesn't fit the clusters of its index.")
         ready: dict[Postings, CompiledSegment] = {} if former is None else former._ready
         self._ready: dict[Postings, CompiledSegment] = {
             one: ready.get(one) or CompiledSegment(one) for one in segments

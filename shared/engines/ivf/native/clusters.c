@@ -66,9 +66,10 @@ int64_t rank_clusters(const Coarse *coarse, const float *point, const Request *r
     for (int64_t c = 0; c < clusters; c++)
         if (!request->has_reach || away[c] - least <= request->reach)
             keys[count++] = (uint64_t)sortable(away[c]) << 32 | (uint64_t)c;
-    if (request->nprobe < count) {
-        select_least(keys, count, request->nprobe);
-        count = request->nprobe;
+    int64_t nprobe = request->nprobe > 0 ? request->nprobe : 0;
+    if (nprobe < count) {
+        select_least(keys, count, nprobe);
+        count = nprobe;
     }
     sort_keys(keys, count);
     for (int64_t i = 0; i < count; i++)

@@ -31,7 +31,7 @@ ON_AVX2 void make_tables(const Coarse *coarse, const float *reduced, uint8_t *ta
                          float *step)
 {
     int64_t pairs = coarse->width / 2;
-    float away[CODEWORDS], span = 0, least_of[128];
+    float away[CODEWORDS], span = 0, least_of[MOST_WIDTH / 2];
     *base = 0;
     for (int64_t m = 0; m < pairs; m++) {
         const float *words = coarse->codebooks + m * CODEWORDS * 2;

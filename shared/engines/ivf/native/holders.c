@@ -14,6 +14,24 @@ static void release(PyObject *capsule)
     free(holder);
 }
 
+/* Lists that ascend from the first row; of a damaged file they need not. */
+static int are_offsets(const int64_t *offsets, int64_t clusters)
+{
+    int64_t last = 0;
+    for (int64_t i = 0; i <= clusters; i++) {
+        if (offsets[i] < last || (i == 0 && offsets[i] != 0))
+            return 0;
+        last = offsets[i];
+    }
+    return 1;
+}
+
+static int refuse(const char *why)
+{
+    PyErr_SetString(PyExc_ValueError, why);
+    return -1;
+}
+
 static const void *hold(Holder *holder, PyObject *array, Py_ssize_t bytes)
 {
     Py_buffer *view = holder->views + holder->count;
@@ -36,12 +54,19 @@ PyObject *new_coarse(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "LLLLiOOOOO", &dim, &width, &clusters, &points_dim, &metric,
                           arrays, arrays + 1, arrays + 2, arrays + 3, arrays + 4))
         return NULL;
+    if (dim < 1 || clusters < 1 || width < 4 || width % 4 || width > MOST_WIDTH ||
+        (points_dim != dim && points_dim != width)) {
+        refuse("codes of such a shape can't be searched");
+        return NULL;
+    }
     Holder *holder = calloc(1, sizeof *holder);
     if (holder == NULL)
         return PyErr_NoMemory();
     PyObject *capsule = PyCapsule_New(holder, COARSE, release);
-    if (capsule == NULL)
+    if (capsule == NULL) {
+        free(holder);
         return NULL;
+    }
     Coarse *made = &holder->coarse;
     made->dim = dim, made->width = width, made->clusters = clusters;
     made->points_dim = points_dim, made->metric = metric;
@@ -67,17 +92,28 @@ PyObject *new_segment(PyObject *self, PyObject *args)
                           &file_offset, &offsets, &ordinals, &by_ordinal, &norms, &stored,
                           &codes))
         return NULL;
+    if (clusters < 1 || code_size < 0 || stride < 2) {
+        refuse("a segment of such a shape can't be searched");
+        return NULL;
+    }
     Holder *holder = calloc(1, sizeof *holder);
     if (holder == NULL)
         return PyErr_NoMemory();
     PyObject *capsule = PyCapsule_New(holder, SEGMENT, release);
-    if (capsule == NULL)
+    if (capsule == NULL) {
+        free(holder);
         return NULL;
+    }
     Segment *made = &holder->segment;
-    made->code_size = code_size, made->stride = stride, made->is_half = is_half;
+    made->clusters = clusters, made->code_size = code_size, made->stride = stride, made->is_half = is_half;
     made->file = file, made->file_offset = file_offset;
     const uint8_t *bytes = NULL;
     made->list_offsets = hold(holder, offsets, (clusters + 1) * 8);
+    if (made->list_offsets != NULL && !are_offsets(made->list_offsets, clusters)) {
+        refuse("the lists of a segment don't ascend");
+        Py_DECREF(capsule);
+        return NULL;
+    }
     if (made->list_offsets != NULL)
         made->rows = made->list_offsets[clusters];
     if (made->list_offsets == NULL ||

@@ -10,6 +10,7 @@
 
 #define BLOCK 32 /* rows whose codes are compared at a time */
 #define CODEWORDS 16
+#define MOST_WIDTH 256 /* dimensions of codes; a sum of looked up bytes fits 16 bits */
 
 #if defined(__x86_64__) && defined(__GNUC__) && defined(__linux__)
 #define ISE_SUPPORTED 1
@@ -34,7 +35,7 @@ typedef struct {
 
 /* One segment. `packed`: codes in blocks, NULL where it has none. */
 typedef struct {
-    int64_t rows, code_size, stride; /* stride: bytes a vector */
+    int64_t rows, clusters, code_size, stride; /* stride: bytes a vector */
     int is_half;                     /* vectors are float16 */
     const int64_t *list_offsets, *ordinals, *by_ordinal;
     const float *norms;

@@ -22,6 +22,22 @@ static int as_view(PyObject *array, Py_buffer *view, Py_ssize_t least)
     return 0;
 }
 
+/* A segment over the same clusters, whose codes and vectors are as long as the index has them. */
+static Segment *segment_of(PyObject *capsule, const Coarse *coarse)
+{
+    Holder *holder = capsule == NULL ? NULL : holder_of(capsule, SEGMENT);
+    if (holder == NULL)
+        return NULL;
+    Segment *segment = &holder->segment;
+    if (segment->clusters != coarse->clusters ||
+        segment->stride != coarse->dim * (segment->is_half ? 2 : 4) ||
+        (segment->packed != NULL && 4 * segment->code_size != coarse->width)) {
+        PyErr_SetString(PyExc_ValueError, "a segment doesn't fit its index");
+        return NULL;
+    }
+    return segment;
+}
+
 static int are_lists(const Py_buffer *view, int64_t clusters)
 {
     const int64_t *lists = view->buf;
@@ -110,10 +126,9 @@ static PyObject *py_search(PyObject *self, PyObject *args)
         goto end;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        Holder *one = holder_of(PyTuple_GetItem(segments_of, i), SEGMENT);
-        if (one == NULL)
+        segments[i] = segment_of(PyTuple_GetItem(segments_of, i), coarse);
+        if (segments[i] == NULL)
             goto end;
-        segments[i] = &one->segment;
     }
     if (as_view(query, views, coarse->dim * 4))
         goto end;
@@ -191,10 +206,9 @@ static PyObject *py_search_many(PyObject *self, PyObject *args)
         goto end;
     }
     for (i = 0; i < count; i++) {
-        Holder *one = holder_of(PyTuple_GetItem(segments_of, i), SEGMENT);
-        if (one == NULL)
+        segments[i] = segment_of(PyTuple_GetItem(segments_of, i), coarse);
+        if (segments[i] == NULL)
             goto end;
-        segments[i] = &one->segment;
     }
     if (mask != Py_None && as_masks(mask, coarse, segments, count, masks, views, &viewed))
         goto end;
@@ -229,26 +243,27 @@ end:
 
 static PyObject *py_nearest(PyObject *self, PyObject *args)
 {
-    PyObject *coarse_of, *segment_of, *query, *lists, *answer = NULL;
+    PyObject *coarse_of, *given, *query, *lists, *answer = NULL;
     long long depth;
     int metric;
     Py_buffer vector, numbers;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOOLi", &coarse_of, &segment_of, &query, &lists, &depth, &metric))
+    if (!PyArg_ParseTuple(args, "OOOOLi", &coarse_of, &given, &query, &lists, &depth, &metric))
         return NULL;
-    Holder *one = holder_of(coarse_of, COARSE), *two = holder_of(segment_of, SEGMENT);
-    if (one == NULL || two == NULL || as_view(query, &vector, one->coarse.dim * 4))
+    Holder *one = holder_of(coarse_of, COARSE);
+    Segment *two = one == NULL ? NULL : segment_of(given, &one->coarse);
+    if (two == NULL || as_view(query, &vector, one->coarse.dim * 4))
         return NULL;
     if (as_view(lists, &numbers, 0)) {
         PyBuffer_Release(&vector);
         return NULL;
     }
-    depth = depth < two->segment.rows ? depth : two->segment.rows;
+    depth = depth < 0 ? 0 : depth < two->rows ? depth : two->rows;
     uint64_t *best = malloc((size_t)(depth + 1) * sizeof *best);
     int64_t found = -1;
-    if (best != NULL && two->segment.packed != NULL && are_lists(&numbers, one->coarse.clusters)) {
+    if (best != NULL && two->packed != NULL && are_lists(&numbers, one->coarse.clusters)) {
         Py_BEGIN_ALLOW_THREADS
-        found = nearest_codes(&one->coarse, &two->segment, vector.buf, numbers.buf,
+        found = nearest_codes(&one->coarse, two, vector.buf, numbers.buf,
                               numbers.len / 8, depth, metric, NULL, best);
         Py_END_ALLOW_THREADS
     }

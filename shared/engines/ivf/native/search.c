@@ -107,12 +107,16 @@ static int64_t row_of(const Segment *segment, int64_t ordinal)
     int64_t low = 0, high = segment->rows;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (segment->ordinals[segment->by_ordinal[middle]] < ordinal) low = middle + 1;
+        int64_t row = segment->by_ordinal[middle];
+        if (row < 0 || row >= segment->rows)
+            return -1; /* the file is damaged */
+        if (segment->ordinals[row] < ordinal) low = middle + 1;
         else high = middle;
     }
-    if (low == segment->rows || segment->ordinals[segment->by_ordinal[low]] != ordinal)
+    if (low == segment->rows)
         return -1;
-    return segment->by_ordinal[low];
+    int64_t found = segment->by_ordinal[low];
+    return found >= 0 && found < segment->rows && segment->ordinals[found] == ordinal ? found : -1;
 }
 
 static int is_allowed(const uint8_t *bits, int64_t row)
@@ -127,7 +131,8 @@ static int64_t chosen(const Coarse *coarse, const Segment *segment, const float 
 {
     int64_t found = 0, extra = -1;
     int is_coded = segment->packed != NULL;
-    int64_t room = is_coded && request->depth < in_lists ? request->depth : in_lists;
+    int64_t depth = request->depth > 0 ? request->depth : 0;
+    int64_t room = is_coded && depth < in_lists ? depth : in_lists;
     *rows = malloc((size_t)(room + 1) * sizeof **rows);
     if (*rows == NULL)
         return -1;
