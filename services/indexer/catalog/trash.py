@@ -16,6 +16,7 @@ from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.locations import Bury, Place, forget_dismissed
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
+from services.indexer.catalog.second_files import own_of
 from services.indexer.catalog.states import State, records_of, states_of
 from shared.core.errors import NotFound
 
@@ -206,12 +207,10 @@ def restore(
         [
             {
                 "id": image_id,
-                "sha256": one["sha256"],
-                "bytes": one["bytes"],
                 "metadata": one["metadata"],
                 "revision": change,
                 "created_at": one["created_at"],
-                "file": one["file"],
+                **own_of(one),
             }
             for image_id, one in found.items()
         ],
