@@ -1,6 +1,5 @@
 """Videos: told by content, shown by a poster, their heads read without FFmpeg."""
 
-import io
 import sys
 
 import pytest
