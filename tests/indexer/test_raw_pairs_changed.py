@@ -1,9 +1,13 @@
 """A picture of two files stays one, whatever is moved, written anew, undone or deleted."""
 
 import os
+from hashlib import sha256
 
 import pytest
 
+from services.indexer.care.check import findings
+from services.indexer.care.finding import Kind
+from services.indexer.care.folder import opened
 from shared.clients import curation, indexer
 from shared.contracts.indexer import ImagePatch
 from shared.core.errors import NotFound
@@ -129,3 +133,17 @@ def test_an_edited_raw_that_is_left_is_another_picture(service, pair):
     (pair / "1.nef").write_bytes(edited)
     service.ingest(pair, sync=True)
     assert image(service, content_id(edited)).uris == ["1.nef"]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_an_upload_of_a_jpeg_whose_raw_is_left_is_no_damage(service, pair, deleted):
+    (pair / "1.jpg").unlink()
+    service.ingest(pair, sync=True)
+    service.add(("1.jpg", JPEG))
+    assert content(service, ITS)[:2] == (JPEG, "image/jpeg")
+    if deleted:
+        service.send(indexer.delete_image(ITS))
+    with opened(service.data, service.settings.catalog_url) as folder:
+        assert [one for one in findings(folder) if one.kind is Kind.UPLOAD] == []
+        assert folder.uploads()[ITS] == sha256(JPEG).hexdigest()
+        assert str(pair / "1.nef") in folder.paths(ITS)

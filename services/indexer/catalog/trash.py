@@ -298,12 +298,12 @@ def _tag(ordinal: int, key: str, tag: str) -> dict[str, Any]:
 
 @dataclass
 class KeptForTrash:
-    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features.
+    """Files that the trash needs: images by id with their paths and SHA-256; shards of features.
 
     `shards`: by fingerprint and number, how many rows of it are needed at least.
     """
 
-    images: dict[str, tuple[str, list[str]]]
+    images: dict[str, dict[str, str]]
     shards: dict[str, dict[int, int]]
 
 
@@ -313,8 +313,8 @@ def kept_for_trash(db: Connection) -> KeptForTrash:
     if not inspect(db).has_table(trash.name):
         return found
     for row in db.execute(select(trash.c.id, trash.c.record)):
-        paths = [place[0] for place in row.record["places"]]
-        found.images[row.id] = row.record["sha256"], paths
+        places = Trashed(row.id, "", row.record).places
+        found.images[row.id] = {place.path: place.sha256 for place in places}
         for fingerprint, shard, at in row.record["features"]:
             needed = found.shards.setdefault(fingerprint, {})
             needed[shard] = max(needed.get(shard, 0), at + 1)
