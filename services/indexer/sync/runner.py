@@ -199,9 +199,10 @@ class Sync:
             image_id = ids.get(place)
             if image_id not in present:
                 # Of a RAW and its JPEG, which a user deleted as one image, the one tells the other.
-                partner = file.partner and self._left_out.get(file.partner.path)
-                if place.bytes in gone.get(partner or "", ()):
-                    image_id = partner
+                partner = file.partner.path if file.partner is not None else ""
+                left_out = self._left_out.get(partner)
+                if left_out is not None and place.bytes in gone.get(left_out, ()):
+                    image_id = left_out
             if image_id is not None and image_id in gone:
                 now = Dismissed(image_id, place.path, place.mtime_ns, place.bytes)
                 self._dismissed_now.append(now)
