@@ -1,6 +1,9 @@
 """Files of folders and zip archives on this machine, as an export of an application has them."""
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,11 +11,14 @@ from pathlib import Path, PurePosixPath
 
 from shared.core.errors import InvalidInput, TooLarge
 from shared.importing.library import MOST_BYTES
+from shared.media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-PICTURES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"}
-    | {".tif", ".tiff", ".avif", ".heic", ".heif"}
+PICTURES = IMAGE_SUFFIXES - VIDEO_SUFFIXES
+_DAMAGE = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError),
+    *(zlib.error, lzma.LZMAError, struct.error),
 )
+"""What the standard library makes of archives that are damaged, encrypted or of an odd kind."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,20 @@ def files_of(parts: Sequence[Path]) -> Files:
                     version[name] = f"{stat.st_size} {stat.st_mtime_ns}"
                     read[name] = partial(_of_folder, path)
         elif zipfile.is_zipfile(part):
-            with zipfile.ZipFile(part) as archive:
-                for member in archive.infolist():
-                    if not member.is_dir():
-                        version[member.filename] = f"{member.file_size} {member.CRC}"
-                        read[member.filename] = partial(_of_archive, part, member)
+            for member in _members(part):
+                version[member.filename] = f"{member.file_size} {member.CRC}"
+                read[member.filename] = partial(_of_archive, part, member)
         else:
             raise InvalidInput(f"{part} is neither a folder nor a zip archive.")
     return Files(version, read)
+
+
+def _members(part: Path) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(part) as archive:
+            return [member for member in archive.infolist() if not member.is_dir()]
+    except _DAMAGE as error:
+        raise InvalidInput(f"{part} can't be read: {error}. Fetch it again.") from None
 
 
 def _of_folder(path: Path) -> bytes:
@@ -64,7 +76,7 @@ def _of_archive(part: Path, member: zipfile.ZipInfo) -> bytes:
     try:
         with zipfile.ZipFile(part) as archive, archive.open(member) as file:
             return _bounded(file.read(MOST_BYTES + 1), member.filename)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise InvalidInput(f"{member.filename} of {part.name} can't be read: {error}.") from None
 
 

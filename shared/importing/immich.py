@@ -27,10 +27,11 @@ class Immich:
 
     def assets(self) -> Iterator[Asset]:
         """Yield every picture that isn't in the trash."""
-        names = self._names()
-        for found in self._search({"withExif": True, "withPeople": True}):
-            if found.get("type") == "IMAGE" and not found.get("isTrashed"):
-                yield self._asset(found, names.get(found["id"], ()))
+        with self._api.understood():
+            names = self._names()
+            for found in self._search({"withExif": True, "withPeople": True}):
+                if found.get("type") == "IMAGE" and not found.get("isTrashed"):
+                    yield self._asset(found, names.get(found["id"], ()))
 
     def _names(self) -> Mapping[str, tuple[str, ...]]:
         """Return the names of the albums and tags that each asset has."""
@@ -56,7 +57,9 @@ class Immich:
             found = self._api.post("/api/search/metadata", body)["assets"]
             yield from found["items"]
             following = found.get("nextPage")
-            page = None if following is None else int(following)
+            former, page = page, None if following is None else int(following)
+            if page is not None and page <= former:
+                raise ValueError("its pages come round again")
 
     def _asset(self, told: Mapping[str, Any], names: tuple[str, ...]) -> Asset:
         exif = told.get("exifInfo") or {}

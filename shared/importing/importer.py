@@ -14,7 +14,7 @@ from shared.clients import curation, indexer
 from shared.clients.transport import Client
 from shared.contracts.curation import BulkRequest
 from shared.contracts.indexer import AddedItem, AddState
-from shared.core.errors import InvalidInput, ISEError, NotFound, TooLarge
+from shared.core.errors import Forbidden, InvalidInput, ISEError, NotFound, TooLarge
 from shared.importing.journal import Journal
 from shared.importing.library import Asset
 from shared.importing.xmp_packet import packet
@@ -105,7 +105,7 @@ class Importer:
         for asset in assets:
             try:
                 data = asset.read()
-            except (OSError, NotFound, TooLarge, InvalidInput) as error:
+            except (OSError, NotFound, Forbidden, TooLarge, InvalidInput) as error:
                 outcome.failed.append((asset.name, _why(error)))
                 self._tell(1)
                 continue

@@ -33,12 +33,13 @@ class PhotoPrism:
 
     def assets(self) -> Iterator[Asset]:
         """Yield every picture."""
-        self._token = str(self._api.get("/api/v1/config").get("downloadToken") or "")
-        albums = self._albums()
-        for photo in self._photos():
-            file = _shown(photo.get("Files") or ())
-            if photo.get("Type", "image") in _PICTURES and file is not None:
-                yield self._asset(photo, file, albums.get(photo["UID"], ()))
+        with self._api.understood():
+            self._token = str(self._api.get("/api/v1/config").get("downloadToken") or "")
+            albums = self._albums()
+            for photo in self._photos():
+                file = _shown(photo.get("Files") or ())
+                if photo.get("Type", "image") in _PICTURES and file is not None:
+                    yield self._asset(photo, file, albums.get(photo["UID"], ()))
 
     def _albums(self) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}

@@ -1,6 +1,7 @@
 """Calls of another application's web API, whose faults become sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from json import JSONDecodeError
 from typing import Any
 
@@ -54,8 +55,22 @@ class WebApi:
         return self._json("POST", path, json=body)
 
     def bytes_of(self, path: str, most: int = MOST_BYTES, **params: str) -> bytes:
-        """Return a file. Raises NotFound, TooLarge, Unauthorized, Forbidden, Unavailable."""
-        return self._send("GET", path, most, params=params)
+        """Return a file. Raises NotFound, TooLarge, Unauthorized, Forbidden, Unavailable.
+
+        NotFound, too, where the application fails over this file, as others may be whole.
+        """
+        return self._send("GET", path, most, of_file=True, params=params)
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Raise Unavailable for answers that lack what is read from them within the block."""
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise Unavailable(
+                f"{self.where} answers otherwise than {self._application} does "
+                f"({type(error).__name__}: {error}); is it of a version that can be imported from?"
+            ) from error
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
         data = self._send(method, path, _MOST_JSON, **options)
@@ -66,14 +81,16 @@ class WebApi:
                 f"{self.where}{path} answers no JSON; is this the address of {self._application}?"
             ) from None
 
-    def _send(self, method: str, path: str, most: int, **options: Any) -> bytes:
+    def _send(
+        self, method: str, path: str, most: int, of_file: bool = False, **options: Any
+    ) -> bytes:
         url = f"{self.where}{path}"
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._client.stream(method, url, **options) as response:
                     if response.status_code in _BUSY and attempt < _ATTEMPTS:
                         continue
-                    self._check(response, url)
+                    self._check(response, url, of_file)
                     return _read(response, url, most)
             except httpx.TransportError as error:
                 if attempt == _ATTEMPTS:
@@ -83,7 +100,7 @@ class WebApi:
                     ) from error
         raise AssertionError("the last attempt returns or raises")
 
-    def _check(self, response: httpx.Response, url: str) -> None:
+    def _check(self, response: httpx.Response, url: str, of_file: bool) -> None:
         status = response.status_code
         if status == httpx.codes.UNAUTHORIZED:
             raise Unauthorized(
@@ -94,6 +111,8 @@ class WebApi:
             raise Forbidden(f"{self._application} doesn't let this key read {url}.")
         if status == httpx.codes.NOT_FOUND:
             raise NotFound(f"{self._application} has nothing at {url}.")
+        if not response.is_success and of_file and status not in _BUSY:
+            raise NotFound(f"{self._application} answers {status} at {url}.")
         if not response.is_success:
             raise Unavailable(f"{self._application} answers {status} at {url}.")
 

@@ -20,6 +20,8 @@ _SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _RICH = 40.0
 """Deviation of the brightness, of 255, from which on a frame is good enough."""
 _MOST_PACKETS = 2000
+_LONGEST_S = 1e9
+"""A damaged head may tell more, even more than FFmpeg's clock can say."""
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 _DEMUXERS = {"MP4": "mov", "MOV": "mov", "WebM": "matroska", "MKV": "matroska", "AVI": "avi"}
 """Named, as FFmpeg would also follow playlists and other texts that a file may pretend to be."""
@@ -64,12 +66,8 @@ def poster(data: bytes, opened: VideoFile, max_pixels: int) -> Image.Image:
     best: tuple[float, Image.Image] | None = None
     try:
         with av.open(BytesIO(data), format=_DEMUXERS[kind], metadata_errors="replace") as container:
-            for frame in _frames(av, container, opened.head):
-                if frame.width * frame.height > max_pixels:
-                    raise BadImage(
-                        f"{frame.width} x {frame.height} pixels are over the limit of "
-                        f"{max_pixels:,} (ISE_MAX_PIXELS)."
-                    )
+            for frame in _frames(av, container, opened.head, max_pixels):
+                _check_pixels(frame, max_pixels)
                 image = frame.to_image()
                 spread = float(np.asarray(image.convert("L").resize((64, 64))).std())
                 if best is None or spread > best[0]:
@@ -85,17 +83,29 @@ def poster(data: bytes, opened: VideoFile, max_pixels: int) -> Image.Image:
     return best[1]
 
 
-def _frames(av: Any, container: Any, head: VideoHead) -> Iterator[Any]:
+def _check_pixels(sized: Any, most: int) -> None:
+    if sized.width * sized.height > most:
+        raise BadImage(
+            f"{sized.width} x {sized.height} pixels are over the limit of {most:,} "
+            "(ISE_MAX_PIXELS)."
+        )
+
+
+def _frames(av: Any, container: Any, head: VideoHead, max_pixels: int) -> Iterator[Any]:
     """Yield key frames near some shares of a video; its first frame where it can't be searched."""
     if not container.streams.video:
         return
     stream = container.streams.video[0]
+    # Before the decoder takes memory for frames; the head of the file may say less than the stream,
+    # and the stream may grow, which the decoder itself refuses.
+    _check_pixels(stream.codec_context, max_pixels)
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
     stream.codec_context.thread_count = 1
     stream.codec_context.skip_frame = "NONKEY"
     found = False
     for share in _SHARES if head.seconds else ():
         try:
-            container.seek(round(share * (head.seconds or 0) * 1_000_000))
+            container.seek(round(min(share * (head.seconds or 0), _LONGEST_S) * 1_000_000))
             frame = _next_frame(container, stream)
         except av.FFmpegError:
             continue

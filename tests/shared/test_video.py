@@ -89,6 +89,25 @@ def test_pixels_are_counted_before_frames_are_decoded(made):
         images.read(small + data[at + 8 :], max_pixels=10_000)
 
 
+def test_frames_over_the_limit_are_refused_before_the_decoder_takes_memory_for_them(monkeypatch):
+    def decoded(*_: object) -> None:
+        raise AssertionError("a frame was decoded")
+
+    monkeypatch.setattr("shared.media.video._next_frame", decoded)
+    data = video(size=(320, 240), seconds=1)
+    at = data.index(b"tkhd") + 4 + 76
+    small = data[:at] + (32 << 16).to_bytes(4, "big") + (24 << 16).to_bytes(4, "big")
+    with pytest.raises(BadImage, match="over the limit"):
+        images.read(small + data[at + 8 :], max_pixels=10_000)
+
+
+def test_a_length_that_no_clock_tells_costs_no_video():
+    data = bytearray(video("AVI", frames=[Image.new("RGB", (192, 128))] * 16))
+    at = data.index(b"avih") + 8
+    data[at : at + 4] = data[at + 16 : at + 20] = b"\xff" * 4
+    assert images.decode(bytes(data)).size == (192, 128)
+
+
 def test_a_playlist_or_a_text_is_no_video():
     for data in (b"#EXTM3U\n#EXT-X-VERSION:3\nfile:///etc/passwd\n", b"ffconcat version 1.0\n"):
         with pytest.raises(BadImage, match="Not an image"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import inspect, literal, select
 from sqlalchemy.engine import make_url
 
 from services.indexer.catalog.database import Database, is_shared, version_of
@@ -86,27 +86,33 @@ class DataFolder:
     def uploads(self) -> dict[str, str]:
         """The SHA-256 of each picture that is kept here, by its id."""
         with self.database.read() as db:
+            # A catalogue of an older version knows no second files.
+            columns = {column["name"] for column in inspect(db).get_columns(locations.name)}
+            second = locations.c.sha256 if "sha256" in columns else literal("")
             rows = db.execute(
-                select(images.c.id, images.c.sha256, locations.c.path)
+                select(images.c.id, images.c.sha256, locations.c.path, second.label("second"))
                 .join(locations, locations.c.ordinal == images.c.ordinal)
                 .where(locations.c.path.contains("/images/uploads/"), locations.c.path.like("/%"))
             )
             # A source's folder may be called so too.
-            found = [(i, sha, [at]) for i, sha, at in rows]
-            found += [(i, sha, paths) for i, (sha, paths) in kept_for_trash(db).images.items()]
+            found = [(row.id, row.second or row.sha256, row.path) for row in rows]
+            for image_id, files in kept_for_trash(db).images.items():
+                found += [(image_id, sha256, path) for path, sha256 in files.items()]
             return {
-                i: sha
-                for i, sha, paths in found
-                if self.files.kept(i)[0].name in {Path(path).name for path in paths}
+                image_id: sha256
+                for image_id, sha256, path in found
+                if self.files.kept(image_id)[0].name == Path(path).name
             }
 
     def paths(self, image_id: str) -> list[str]:
         """Return the paths of an image's file, also of one in the trash."""
         with self.database.read() as db:
             trashed = kept_for_trash(db).images.get(image_id)
-        if trashed is not None:
-            return trashed[1]
-        return [place.path for place in self.images.places(image_id)]
+            if trashed is not None:
+                return list(trashed)
+            query = select(locations.c.path).distinct().order_by(locations.c.path)
+            query = query.join(images, images.c.ordinal == locations.c.ordinal)
+            return list(db.execute(query.where(images.c.id == image_id)).scalars())
 
     def networks(self) -> list[Path]:
         """The folders of matching networks."""

@@ -10,16 +10,25 @@ from services.indexer.catalog.schema import features, images, locations, origins
 
 State = dict[str, Any]
 """`tags`: texts by key. `metadata`. `places`: (path, uri, mtime_ns, bytes, ctime_ns, sha256).
-`claims`: of sources: (source, path, uri, inode, tags, metadata)."""
+`claims`: of sources: (source, path, uri, inode, tags, metadata).
+`own`: SHA-256 and size of the image's own file; older ones have none."""
 
 
 def states_of(db: Connection, ordinals: Collection[int]) -> dict[str, State]:
     """Return the tags, metadata, places and claims of these images, by id."""
     wanted = sorted(set(ordinals))
-    query = select(images.c.ordinal, images.c.id, images.c.metadata)
+    query = select(
+        images.c.ordinal, images.c.id, images.c.metadata, images.c.sha256, images.c.bytes
+    )
     rows = list(among(db, query, images.c.ordinal, wanted))
     numbered: dict[int, State] = {
-        row.ordinal: {"tags": {}, "metadata": row.metadata, "places": [], "claims": []}
+        row.ordinal: {
+            "tags": {},
+            "metadata": row.metadata,
+            "places": [],
+            "claims": [],
+            "own": [row.sha256, row.bytes],
+        }
         for row in rows
     }
     for row in among(db, select(tags).order_by(tags.c.key), tags.c.ordinal, wanted):

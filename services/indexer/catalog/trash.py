@@ -16,6 +16,7 @@ from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.locations import Bury, Place, forget_dismissed
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
+from services.indexer.catalog.second_files import own_of
 from services.indexer.catalog.states import State, records_of, states_of
 from shared.core.errors import NotFound
 
@@ -206,12 +207,10 @@ def restore(
         [
             {
                 "id": image_id,
-                "sha256": one["sha256"],
-                "bytes": one["bytes"],
                 "metadata": one["metadata"],
                 "revision": change,
                 "created_at": one["created_at"],
-                "file": one["file"],
+                **own_of(one),
             }
             for image_id, one in found.items()
         ],
@@ -299,12 +298,12 @@ def _tag(ordinal: int, key: str, tag: str) -> dict[str, Any]:
 
 @dataclass
 class KeptForTrash:
-    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features.
+    """Files that the trash needs: images by id with their paths and SHA-256; shards of features.
 
     `shards`: by fingerprint and number, how many rows of it are needed at least.
     """
 
-    images: dict[str, tuple[str, list[str]]]
+    images: dict[str, dict[str, str]]
     shards: dict[str, dict[int, int]]
 
 
@@ -314,8 +313,8 @@ def kept_for_trash(db: Connection) -> KeptForTrash:
     if not inspect(db).has_table(trash.name):
         return found
     for row in db.execute(select(trash.c.id, trash.c.record)):
-        paths = [place[0] for place in row.record["places"]]
-        found.images[row.id] = row.record["sha256"], paths
+        places = Trashed(row.id, "", row.record).places
+        found.images[row.id] = {place.path: place.sha256 for place in places}
         for fingerprint, shard, at in row.record["features"]:
             needed = found.shards.setdefault(fingerprint, {})
             needed[shard] = max(needed.get(shard, 0), at + 1)

@@ -12,6 +12,7 @@ from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.joining import differ
 from services.indexer.catalog.locations import Bury, touch
 from services.indexer.catalog.schema import images, locations, origins
+from services.indexer.catalog.second_files import give_own_back, promote_second_files
 from services.indexer.catalog.source_claims import delete_unwanted
 from services.indexer.catalog.states import State
 from services.indexer.catalog.trash import (
@@ -49,6 +50,9 @@ def undo_some(
         delete_unwanted(db, {one.id: numbers[one.id] for one in unwanted}, bury, keeps)
         # After the deletions: a path may have been another image's before.
         _put_back(db, there, numbers)
+        its = {numbers[one.id]: (one.former or {}, one.later or {}) for one in there}
+        give_own_back(db, its)
+        promote_second_files(db, its)
         gone = {one.id: one.former for one in steps if one.later is None and one.former}
         done["restored"] = len(restore(db, gone, gone, has_features))
         done["trashed"], done["changed"] = len(unwanted), changed

@@ -20,6 +20,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Place
+from services.indexer.catalog.second_files import FileOwners
 from services.indexer.embedding.client import Embedding, ModelPair
 from services.indexer.embedding.embedded import Embedded
 from services.indexer.ingest.file_reader import FileRead, FileReader
@@ -120,6 +121,7 @@ class Ingest:
         """`record`: by default what it writes can be taken back by the job's id."""
         images, settings = tools.images, tools.settings
         self._images = images
+        self._owners = FileOwners(images.database)
         self._features = tools.features
         self._embedding = tools.embedding
         self._pair = pair
@@ -205,13 +207,19 @@ class Ingest:
         """Return the pictures to embed, as a list, because nothing may be recorded since the
         look-up.
         """
-        ids = {id_of_sha256(read.digest) for read in reads if read.data is not None}
+        digests = {read.file.path: read.digest for read in reads if read.data is not None}
+        # A file of a pair may be that of an image whose id is by the other one.
+        owners = self._owners.at(digests) if digests else {}
+        ids = {owners.get(path) or id_of_sha256(digest) for path, digest in digests.items()}
         known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
-        found = [self._picture(read, known) for read in reads]
+        found = [self._picture(read, owners.get(read.file.path), known) for read in reads]
         return [picture for picture in found if picture is not None]
 
-    def _picture(self, read: FileRead, known: Set[str]) -> _Picture | None:
-        """The picture of a file if it must be embedded; otherwise the file is dealt with."""
+    def _picture(self, read: FileRead, owner: str | None, known: Set[str]) -> _Picture | None:
+        """The picture of a file if it must be embedded; otherwise the file is dealt with.
+
+        `owner`: the image that the file was known as.
+        """
         file, stamp = read.file, read.stamp
         if read.error is not None or stamp is None:
             self._job.fail(file.shown, read.error or "")
@@ -221,7 +229,7 @@ class Ingest:
             self._job.advance(skipped=True)
             return None
         entry = Entry(
-            id_of_sha256(read.digest),
+            owner or id_of_sha256(read.digest),
             read.digest,
             replace(place_of(file, stamp), sha256=read.digest),
             file.tags,

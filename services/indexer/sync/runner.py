@@ -1,7 +1,7 @@
 """Updates the collection from a folder or manifest: added, changed, moved and deleted files."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -9,6 +9,7 @@ from stat import S_ISLNK, S_ISREG
 from typing import TypeVar
 
 from services.indexer.catalog.locations import Bury, Place, SourceEntry
+from services.indexer.catalog.second_files import FileOwners
 from services.indexer.catalog.source_claims import Dismissed, Origins
 from services.indexer.ingest.one_by_one import each_alone
 from services.indexer.ingest.pipeline import IngestSettings, place_of
@@ -25,6 +26,7 @@ from shared.contracts.sync import SyncPlan as WirePlan
 from shared.contracts.sync import SyncStep as WireStep
 from shared.core.errors import InvalidInput
 from shared.media.identity import id_of_sha256
+from shared.media.names import is_developed, is_raw
 from shared.objects.file import Stamp, signed
 from shared.objects.local_path import path_of
 
@@ -53,6 +55,7 @@ class Sync:
         self._source = source
         self._name = source.name
         self._images = collection.images
+        self._owners = FileOwners(collection.images.database)
         self._origins = origins
         self._current = collection.current
         self._deletions = collection.deletions
@@ -65,6 +68,7 @@ class Sync:
         self._unreadable: dict[str, str] = {}
         self._present: set[str] = set()
         self._dismissed: dict[str, Dismissed] = {}
+        self._left_out: dict[str, str] = {}
         self._dismissed_now: list[Dismissed] = []
         self.unchanged = 0
         self.dismissed = 0
@@ -163,6 +167,7 @@ class Sync:
                 settled.append(FileNow(file, place, known.image_id))
             elif left and (left.mtime_ns, left.bytes) == (place.mtime_ns, place.bytes):
                 self.dismissed += 1
+                self._left_out[place.path] = left.image_id
             else:
                 unread.append((file, place))
         return settled + self._read(unread)
@@ -170,30 +175,57 @@ class Sync:
     def _read(self, unread: list[tuple[SourceFile, Place]]) -> list[FileNow]:
         """Hash only files whose size an image has; another size means another image."""
         sizes = self._origins.sizes() if unread else set()
-        ids: dict[Place, tuple[str, str]] = {}
+        digests: dict[Place, str] = {}
+        formed: set[str] = set()
         most = self._settings.max_image_bytes
         alike = [(f, place) for f, place in unread if place.bytes in sizes and place.bytes <= most]
         for (file, place), found in self._ahead(alike, self._hashed, lambda one: one[1].bytes):
             if isinstance(found, str):
-                ids[place] = id_of_sha256(found), found
+                digests[place] = found
+                formed |= {found} if is_raw(file.uri) or is_developed(file.uri) else set()
             else:
                 self._leave(file, found)
-        present = self._searchable(sorted({image_id for image_id, _ in ids.values()}))
-        deleted = {one.image_id for one in self._dismissed.values()} - present
+        ids = self._ids(digests, formed)
+        present = self._searchable(sorted({*ids.values()}))
+        gone: dict[str, set[int]] = {}
+        for one in self._dismissed.values():
+            if one.image_id not in present:
+                gone.setdefault(one.image_id, set()).add(one.bytes)
+        self._left_out |= {p.path: image_id for p, image_id in ids.items() if image_id in gone}
         files: list[FileNow] = []
         for file, place in unread:
-            image_id, digest = ids.get(place, (None, ""))
             if (place.path, place.uri) in self._unsure:
                 continue
-            if image_id in deleted:
+            image_id = ids.get(place)
+            if image_id not in present:
+                # Of a RAW and its JPEG, which a user deleted as one image, the one tells the other.
+                partner = file.partner.path if file.partner is not None else ""
+                left_out = self._left_out.get(partner)
+                if left_out is not None and place.bytes in gone.get(left_out, ()):
+                    image_id = left_out
+            if image_id is not None and image_id in gone:
                 now = Dismissed(image_id, place.path, place.mtime_ns, place.bytes)
                 self._dismissed_now.append(now)
             else:
                 # Hashed: the catalogue then knows whether it is the image's own file.
-                place = replace(place, sha256=digest)
+                place = replace(place, sha256=digests.get(place, ""))
                 files.append(FileNow(file, place, image_id if image_id in present else None))
         self.dismissed += len(self._dismissed_now)
         return files
+
+    def _ids(self, digests: Mapping[Place, str], formed: Set[str]) -> dict[Place, str]:
+        """Return the images that files hold, by SHA-256. `formed`: that of RAW files and JPEGs,
+        which may be all that is left of an image whose id is by the other one.
+        """
+        ids = {place: id_of_sha256(digest) for place, digest in digests.items()}
+        owners = self._owners.at({place.path: digest for place, digest in digests.items()})
+        known = self._searchable(sorted({*ids.values()}))
+        others = {d for p, d in digests.items() if d in formed and ids[p] not in known}
+        left = self._owners.own(sorted(others)) if others else {}
+        return {
+            place: owners.get(place.path) or left.get(digest) or ids[place]
+            for place, digest in digests.items()
+        }
 
     def _searchable(self, ids: Sequence[str]) -> set[str]:
         """Return the images that the index has, or can have without embedding them."""

@@ -97,11 +97,10 @@ class DuplicatesJob:
     def _compare(self, job: JobContext) -> tuple[int, int]:
         """Compare what waits; return the number of pictures, and of pairs worth keeping."""
         waiting = self._pairs.waiting(VERSION)
-        visual = self._current.manifest().visual
-        if not waiting or visual is None:
-            return self._compare_some(waiting, None, job)
-        with self._index.segments.using(visual.files()):
-            index = self._index.spaces.index(visual)
+        with self._current.holding() as current:
+            if not waiting or current.visual is None:
+                return self._compare_some(waiting, None, job)
+            index = self._index.spaces.index(current.visual)
             near = Neighbours(index, self._index.tombstones.read())
             return self._compare_some(waiting, near, job)
 

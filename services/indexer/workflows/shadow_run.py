@@ -70,9 +70,13 @@ class ShadowRun:
 
     def expect(self, pair: ModelPair, job: JobContext) -> _Before | None:
         """Embed a sample and return what to expect; None where there is nothing to compare."""
-        space = self._current.manifest().visual
-        if space is None or space.fingerprint == pair.visual or is_external(space.fingerprint):
-            return None
+        with self._current.holding() as current:
+            space = current.visual
+            if space is None or space.fingerprint == pair.visual or is_external(space.fingerprint):
+                return None
+            return self._expected(pair, space, job)
+
+    def _expected(self, pair: ModelPair, space: SpaceManifest, job: JobContext) -> _Before | None:
         job.stage(SHADOW_RUN)
         with self._images.view() as view:
             tags = view.tags_by_ordinal()
@@ -113,9 +117,12 @@ class ShadowRun:
 
     def complete(self, before: _Before, job: JobContext) -> ModelChange:
         """Return the receipt with what came, measured in the new index by the same searches."""
-        space = self._current.manifest().visual
-        if space is None or not before.precisions:
-            return before.receipt
+        with self._current.holding() as current:
+            if current.visual is None or not before.precisions:
+                return before.receipt
+            return self._completed(before, current.visual, job)
+
+    def _completed(self, before: _Before, space: SpaceManifest, job: JobContext) -> ModelChange:
         job.stage(SHADOW_RUN)
         with self._images.view() as view:
             tags = view.tags_by_ordinal()

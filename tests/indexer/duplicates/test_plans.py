@@ -14,7 +14,9 @@ from shared.clients import curation, duplicates, indexer
 from shared.contracts.duplicates import DeleteDuplicates, Keep, Likeness, PlanQuery
 from shared.contracts.indexer import ImagePatch
 from shared.core.errors import Conflict, InvalidInput
+from shared.media.images import decode
 from tests.indexer.duplicates.drawing import coded, scene
+from tests.shared.video_files import video
 
 WHOLE = coded(scene(1), quality=95)
 SMALL = coded(scene(1).resize((240, 180)), quality=85)
@@ -81,6 +83,31 @@ def test_the_same_pixels_are_exact(service):
     plan = planned(service)
     assert (plan.delete, plan.exact, plan.at_most_wrong) == (1, 1, 0)
     assert plan.groups[0].others[0].kind == Likeness.EXACT
+
+
+def test_a_video_is_no_duplicate_of_a_picture_or_video_that_looks_like_its_poster(service):
+    clips = [video(seconds=seconds) for seconds in (2, 3)]
+    ids = [item.id for item in service.add(*zip(("1.mp4", "2.mp4"), clips, strict=True))]
+    poster, _ = service.send(indexer.get_thumbnail(ids[0]))
+    service.add(("poster.jpg", poster))
+    compared(service)
+    assert PairTable(service.parts.database).pairs()
+    plan = planned(service, budget=0.5)
+    assert (plan.delete, plan.over_budget, plan.scenes) == (0, 0, 0)
+
+
+def test_a_gif_is_not_deleted_for_a_picture_of_its_first_frame(service):
+    frames = [scene(number).resize((160, 120)) for number in (1, 2)]
+    files = []
+    for moving in (frames, frames[:1], frames[::-1][1:] + frames):
+        out = io.BytesIO()
+        moving[0].save(out, "GIF", save_all=True, append_images=moving[1:], duration=500)
+        files.append(out.getvalue())
+    large = coded(decode(files[0]).resize((320, 240)), "PNG")
+    service.add(*((f"{n}.gif", data) for n, data in enumerate(files)), ("large.png", large))
+    compared(service)
+    assert PairTable(service.parts.database).pairs()
+    assert planned(service, budget=0.5).delete == 0
 
 
 def test_the_one_with_facts_stays_where_that_is_wanted(service, copies):

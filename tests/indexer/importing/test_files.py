@@ -9,6 +9,7 @@ from PIL import Image
 
 from shared.cli.main import main
 from shared.clients import indexer
+from shared.core.errors import InvalidInput
 from shared.importing.takeout import Takeout, sidecars_of
 from shared.importing.xmp_folder import XmpFolder
 
@@ -93,6 +94,37 @@ def test_a_takeout_brings_albums_people_dates_and_places(
     assert image(b).tags == []
     # A picture's own local time is better than Takeout's without a zone.
     assert image(own).file.taken_at == "2001-02-03T04:05:06"
+
+
+def test_a_damaged_member_of_an_archive_fails_alone(import_all, picture, tmp_path) -> None:
+    whole = archive(tmp_path / "whole.zip", {"a.png": picture(1), "b.png": b"b" * 1000})
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as found:
+        for number, kind in enumerate((zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)):
+            found.writestr(f"{number}.png", picture(2 + number), kind)
+    data = bytearray(packed.read_bytes())
+    with zipfile.ZipFile(packed) as found:
+        for member in found.infolist():
+            begin = member.header_offset + 30 + len(member.filename)
+            data[begin : begin + member.compress_size] = b"\xff" * member.compress_size
+    packed.write_bytes(data)
+    _, outcome = import_all(Takeout([whole, packed]))
+    assert outcome.added == 1
+    assert len(outcome.failed) == 4
+
+
+def test_a_damaged_archive_is_told(tmp_path) -> None:
+    whole = archive(tmp_path / "t.zip", {"a.png": b"a", "b.png": b"b"}).read_bytes()
+    at = whole.index(b"PK\x01\x02")
+    (tmp_path / "t.zip").write_bytes(whole[: at + 4] + b"\xff" * 40 + whole[at + 44 :])
+    with pytest.raises(InvalidInput, match=r"t\.zip can't be read"):
+        list(Takeout([tmp_path / "t.zip"]).assets())
+
+
+def test_raw_files_are_imported_and_videos_are_not(tmp_path) -> None:
+    names = ("a.NEF", "b.dng", "c.jxl", "d.mp4", "e.jpg")
+    export = archive(tmp_path / "t.zip", dict.fromkeys(names, b""))
+    assert [one.name for one in Takeout([export]).assets()] == ["a.NEF", "b.dng", "c.jxl", "e.jpg"]
 
 
 def test_keywords_of_xmp_files_become_tags(import_all, image, picture, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """Pictures of immich and PhotoPrism come with what is known of them, once."""
 
+import json
 from contextlib import closing
 
 import pytest
@@ -103,6 +104,65 @@ def test_an_import_that_fails_in_the_middle_goes_on_there(import_all, pictures) 
         app.files["b"] = pictures[1]
         planned, outcome = import_all(Immich(app.url, KEY))
     assert (planned.done, outcome.added) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_a_file_that_an_application_fails_over_fails_alone(import_all, pictures, status) -> None:
+    def route(held, method, path, query, body):
+        if path == "/api/assets/b/original":
+            return status, b"{}"
+        return immich(held, method, path, query, body)
+
+    with running(route) as app:
+        app.assets = [asset("a"), asset("b"), asset("c")]
+        app.files = dict(zip("abc", pictures, strict=False))
+        _, outcome = import_all(Immich(app.url, KEY))
+    assert (outcome.added, len(outcome.failed)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {"assets": None},
+        {"assets": {"items": [{"type": "IMAGE"}]}},
+        {"assets": {"items": ["IMAGE"]}},
+        {"assets": {"items": [], "nextPage": "x"}},
+        {"assets": {"items": [asset("a")], "nextPage": "1"}},
+        {"assets": {"items": [asset("a", exifInfo="none")]}},
+        {"assets": {"items": [asset("a", people=[1])]}},
+    ],
+)
+def test_answers_of_another_form_are_told(answer) -> None:
+    def route(held, method, path, query, body):
+        if method == "POST":
+            return 200, json.dumps(answer).encode()
+        return immich(held, method, path, query, body)
+
+    with (
+        running(route) as app,
+        closing(Immich(app.url, KEY)) as found,
+        pytest.raises(Unavailable, match="answers otherwise than immich does"),
+    ):
+        list(found.assets())
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, 1, [1], [{"Files": [{"Hash": "h"}]}], [photo("a", Files=1)]]
+)
+def test_answers_of_another_form_than_photoprisms_are_told(answer) -> None:
+    def route(held, method, path, query, body):
+        if path == "/api/v1/photos":
+            first = query.get("offset", "0") == "0"
+            return 200, json.dumps((answer or {"a": 1}) if first else []).encode()
+        return photoprism(held, method, path, query, body)
+
+    with (
+        running(route) as app,
+        closing(PhotoPrism(app.url, KEY)) as found,
+        pytest.raises(Unavailable, match="answers otherwise than PhotoPrism does"),
+    ):
+        list(found.assets())
 
 
 def test_what_is_no_picture_fails_alone(import_all, pictures) -> None:
