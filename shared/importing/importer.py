@@ -125,9 +125,12 @@ class Importer:
         outcome: Outcome,
     ) -> None:
         files: list[tuple[str, bytes]] = []
+        taken: set[str] = set()
         for number, (asset, data) in enumerate(call):
-            # Libraries have several pictures of one name, which are told apart by it in a call.
-            name = f"{number}-{PurePath(asset.name).name}"
+            path = PurePath(asset.name)
+            # A library has several pictures of one name; in a call it also finds the XMP file.
+            name = f"{path.stem} ({number}){path.suffix}" if path.stem in taken else path.name
+            taken.add(path.stem)
             files.append((name, data))
             beside = _sidecar(asset, data)
             if beside is not None:

@@ -90,6 +90,7 @@ def test_an_import_takes_only_what_is_new_or_described_anew(import_all, image, p
         planned, outcome = import_all(Immich(app.url, KEY))
     assert (outcome.added, outcome.described) == (1, 1)
     assert image(pictures[1]).tags == ["Later"]
+    assert {image(one).uris[0] for one in pictures[:2]} == {"IMG_1.png", "IMG_1 (1).png"}
     assert sorted(app.downloads) == ["a", "b", "c"]
 
 
