@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
+from benchmarks import collection, gallery, harness, live, memory_bound, results, scale, text
 from benchmarks.certainty import expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
@@ -91,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     expected.add_to(commands)
     duplicates.add_to(commands)
     receipts.add_to(commands)
+    text.add_to(commands)
 
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
@@ -143,6 +144,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {results.write(args.results, name, expected.run(args))}")
     elif args.command == "duplicates":
         print(f"  {results.write(args.results, 'duplicates', duplicates.run(args))}")
+    elif args.command == "text":
+        print(f"  {results.write(args.results, 'text', text.run(args))}")
     elif args.command == "receipt":
         print(f"  {results.write(args.results, 'receipt', receipts.run(args))}")
     elif args.command == "engines":
