@@ -61,3 +61,20 @@ def test_the_search_compiles_for_arm64(tmp_path: Path) -> None:
         check=False,
     )
     assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize("service", ["embedder", "indexer", "query"])
+def test_all_that_an_image_copies_is_sent_to_the_build(service: str) -> None:
+    lines = (REPOSITORY / "services" / service / "Dockerfile").read_text().splitlines()
+    sent = {
+        line.removeprefix("!")
+        for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    # What comes from another stage isn't sent.
+    copied = [path for paths in copies if not paths[0].startswith("--") for path in paths]
+    assert "NOTICE" in copied
+    for path in copied:
+        assert (REPOSITORY / path).exists(), path
+        assert path.split("/")[0] in sent, path
