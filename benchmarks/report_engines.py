@@ -73,7 +73,9 @@ def text(found: dict[str, Any]) -> str:
         ]
         for kind, one in found["kinds"].items()
     ]
-    title = f"## Text in pictures: {found['pictures']} with text, {found['pictures']} without"
+    bare = sum(one["pictures"] for one in found["kinds"].values() if not one["drawn"])
+    written = sum(one["pictures"] for one in found["kinds"].values()) - bare
+    title = f"## Text in pictures: {written} with text, {bare} without"
     return "\n".join(
         [
             title,
