@@ -68,7 +68,7 @@ def text(found: dict[str, Any]) -> str:
             f"{one['pictures']:,}",
             f"{one['drawn']:,}",
             f"{one['right'] / one['drawn']:.3f}" if one["drawn"] else "",
-            f"{one['right'] / one['read']:.3f}" if one["read"] else "",
+            f"{one['right'] / one['read']:.3f}" if one["drawn"] and one["read"] else "",
             f"{one['with words']:,}",
         ]
         for kind, one in found["kinds"].items()
