@@ -24,7 +24,7 @@ SLOW_WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow test-portable torture soak fuzz odd-folders check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
+.PHONY: help install demo run up images down test test-slow test-portable torture soak fuzz odd-folders check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -40,8 +40,15 @@ run: install ## Serve DATA=folder (or ISE_DATA_DIR, or ./data) until Ctrl-C; DAT
 # The plugin if it is installed, else the separate command.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
+# The tag of the images; `latest` where compose is called without make.
+VERSION = $$(sed -n 's/^VERSION = "\(.*\)"$$/\1/p' shared/core/version.py)
+
 up: ## Build the containers and run them until Ctrl-C
-	$(COMPOSE) up --build
+	ISE_VERSION="$${ISE_VERSION-$(VERSION)}" $(COMPOSE) up --build
+
+images: ## Build the images for x86-64 and arm64 with buildx, and push them to ISE_REGISTRY
+	@test -n "$$ISE_REGISTRY" || { echo "Set ISE_REGISTRY to the registry's name, such as ghcr.io/someone."; exit 1; }
+	ISE_VERSION="$${ISE_VERSION-$(VERSION)}" docker buildx bake --file docker-compose.yml --push query indexer embedder
 
 down: ## Stop the containers; their data stays
 	$(COMPOSE) down

@@ -1,10 +1,11 @@
 """`python -m benchmarks`: what `make bench` and `make bench-scale` call."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
+from benchmarks import collection, gallery, harness, live, memory_bound, results, scale, text
 from benchmarks.certainty import expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
@@ -54,7 +55,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     both.add_argument("--dim", type=int, default=256)
     both.add_argument("--queries", type=int, default=300)
     both.add_argument("--index-types", nargs="+", default=["IVF_FLAT", "IVF_SQ8"])
+    both.add_argument("--vectors", type=Path, help="real ones of a folder, instead of drawn ones")
     both.add_argument("--uri", default="", help="a Milvus server; by default Milvus Lite's")
+    both.add_argument(
+        "--python",
+        default=os.environ.get("ISE_MILVUS_PYTHON", ""),
+        help="starts the server of the package `milvus`, which this interpreter has",
+    )
 
     over_http = commands.add_parser("http", help="what HTTP and the re-rank add to a search by id")
     _sized(over_http)
@@ -91,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     expected.add_to(commands)
     duplicates.add_to(commands)
     receipts.add_to(commands)
+    text.add_to(commands)
 
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
@@ -143,14 +151,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {results.write(args.results, name, expected.run(args))}")
     elif args.command == "duplicates":
         print(f"  {results.write(args.results, 'duplicates', duplicates.run(args))}")
+    elif args.command == "text":
+        print(f"  {results.write(args.results, 'text', text.run(args))}")
     elif args.command == "receipt":
         print(f"  {results.write(args.results, 'receipt', receipts.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 
-        print(f"engines: {args.rows} x {args.dim}")
-        given = (args.rows, args.dim, args.queries, args.index_types, args.uri)
-        print(f"  {results.write(args.results, 'engines', engines.measure(args.data, *given))}")
+        if args.vectors:
+            vectors, queries = engines.real(args.vectors, args.queries)
+        else:
+            vectors, queries = engines.generated(args.rows, args.dim, args.queries)
+        source = "real" if args.vectors else "features"
+        name = "{}-{}x{}".format(source, *vectors.shape)
+        print(f"engines: {name}")
+        given = engines.Asked(vectors, queries, source, args.index_types, args.uri, args.python)
+        found = engines.measure(args.data, given)
+        print(f"  {results.write(args.results, f'engines-{name}', found)}")
     elif args.command == "http":
         _http(args)
     elif args.command == "embed":

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.report_certainty import certainty
 from benchmarks.report_embedding import agreement, embedding, ingest, starts
+from benchmarks.report_engines import engines, text
 from benchmarks.report_http import over_http
 from benchmarks.report_load import under_load
 from benchmarks.report_matching import labels, ranking, untagged, words_probability
@@ -71,6 +72,8 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "labels": labels,
         "gallery": gallery,
         "load": under_load,
+        "engines": engines,
+        "text": text,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():

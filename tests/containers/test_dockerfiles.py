@@ -1,6 +1,10 @@
 """The Dockerfiles: what is installed before the code is copied."""
 
+import shutil
+import subprocess
+import sysconfig
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +41,40 @@ def test_images_compile_the_search_as_the_package_does(service: str) -> None:
     assert f"COPY {folder} /native" in text.splitlines()
     in_folder = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / folder).glob("*.c")}
     assert set(module["sources"]) == in_folder
+
+
+def test_the_search_compiles_for_arm64(tmp_path: Path) -> None:
+    if (compiler := shutil.which("aarch64-linux-gnu-gcc")) is None:
+        pytest.skip("needs aarch64-linux-gnu-gcc, of Debian's package gcc-aarch64-linux-gnu")
+    described = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    (module,) = described["tool"]["setuptools"]["ext-modules"]
+    macros = [f"-D{name}={value}" for name, value in module["define-macros"]]
+    told = subprocess.run(
+        [
+            *(compiler, "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"),
+            *(*module["extra-compile-args"], *macros, f"-I{sysconfig.get_path('include')}"),
+            *(*module["sources"], "-o", str(tmp_path / "_native.abi3.so")),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize("service", ["embedder", "indexer", "query"])
+def test_all_that_an_image_copies_is_sent_to_the_build(service: str) -> None:
+    lines = (REPOSITORY / "services" / service / "Dockerfile").read_text().splitlines()
+    sent = {
+        line.removeprefix("!")
+        for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    # What comes from another stage isn't sent.
+    copied = [path for paths in copies if not paths[0].startswith("--") for path in paths]
+    assert "NOTICE" in copied
+    for path in copied:
+        assert (REPOSITORY / path).exists(), path
+        assert path.split("/")[0] in sent, path

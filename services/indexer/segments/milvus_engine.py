@@ -154,6 +154,7 @@ class MilvusSpaces:
         by_ordinal = {item.ordinal: item for item in changed}
         for start, block in blocks():
             collection.put(ordinals[start : start + len(block)], block, partial(_terms, by_ordinal))
+        collection.settle()
         return self._segments.members(name, ordinals, space.metric)
 
     def retag(self, space: SpaceManifest, changed: Sequence[Item]) -> None:
@@ -162,7 +163,9 @@ class MilvusSpaces:
         by_ordinal = {item.ordinal: item for item in changed}
         wanted = np.array(sorted(by_ordinal), np.int64)
         here = self._segments.holds(space, wanted)
-        self._own(space).retag(wanted[here].tolist(), partial(_terms, by_ordinal))
+        collection = self._own(space)
+        collection.retag(wanted[here].tolist(), partial(_terms, by_ordinal))
+        collection.settle()
 
     def merge(
         self, name: str, space: SpaceManifest, files: list[SegmentFile], deleted: NDArray[np.int64]

@@ -37,6 +37,12 @@ _REFINE = {"refine": True, "refine_type": "SQ8"}
 _REFINED = 4
 _INSERTED_BYTES = 2**24
 _FETCHED_BYTES = 2**24
+_SEEN = "Bounded"
+"""Consistency of a search: of what was written in the last seconds it may see nothing.
+
+With `Strong` it waits until Milvus has noted the time of the search, which it does five times a
+second; `settle` waits for that once, after a change.
+"""
 
 
 TermsOf = Callable[[int], list[str]]
@@ -149,6 +155,11 @@ class MilvusCollection:
                     put = client.insert if is_new else client.upsert
                     put(name, rows, timeout=10 * SECONDS)
 
+    def settle(self) -> None:
+        """Wait until every search sees what was put."""
+        for name in self._parts():
+            self._read(name, partial(self._wait, name))
+
     def retag(self, ordinals: Sequence[int], terms_of: TermsOf) -> None:
         """New terms for images that are there."""
         if len(self._parts()) > 1:
@@ -168,6 +179,7 @@ class MilvusCollection:
         """Builds the indexes over what was put, and takes it into memory. Raises Refused."""
         for name, metrics in self._parts().items():
             self._index(name, metrics, index_type, clusters)
+        self.settle()
 
     def _index(self, name: str, metrics: Sequence[Metric], index_type: str, clusters: int) -> None:
         with self._milvus.asked() as client:
@@ -230,6 +242,7 @@ class MilvusCollection:
                 filter=condition,
                 output_fields=[metric.value if with_vectors else ORDINAL],
                 search_params={"metric_type": metric.value.upper(), "params": params},
+                consistency_level=_SEEN,
                 timeout=SECONDS,
             ),
         )
@@ -292,7 +305,18 @@ class MilvusCollection:
         return kind
 
     def _get(self, name: str, ids: list[int], client: Any) -> Any:
-        return client.get(name, ids, output_fields=[Metric.L2.value], timeout=SECONDS)
+        return client.get(
+            name,
+            ids,
+            output_fields=[Metric.L2.value],
+            consistency_level=_SEEN,
+            timeout=SECONDS,
+        )
+
+    def _wait(self, name: str, client: Any) -> Any:
+        return client.get(
+            name, [0], output_fields=[ORDINAL], consistency_level="Strong", timeout=SECONDS
+        )
 
     def _read(self, name: str, ask: Callable[[Any], Any]) -> Any:
         try:
