@@ -169,6 +169,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
 # can't stand beside those of pictures.
 REFUSED = {
     "cancel_job": 409,
+    "delete_duplicates": 409,
     "undo_job": 404,
     "undo_change": 404,
     "train": 404,
