@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from services.embedder.fingerprint import short_digest
 from shared.core.errors import FingerprintMismatch
+from shared.models.aligned import PREFIX
 
 Floats = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ class AlignedSpace:
     def __init__(self, dim: int, image_fingerprint: str, text_fingerprint: str) -> None:
         self.network = AlignedNetwork(dim)
         towers = {"image": image_fingerprint, "text": text_fingerprint}
-        self.fingerprint = f"towers-{short_digest(towers)}"
+        self.fingerprint = f"{PREFIX}{short_digest(towers)}"
         self._towers = f"{image_fingerprint} and {text_fingerprint}"
 
     def fingerprints(self) -> list[str]:

@@ -35,6 +35,7 @@ from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchOptions
 from shared.core.errors import InvalidInput, NotFound, Overloaded, Unavailable, UnknownTerm
+from shared.models.aligned import reads_sentences
 from shared.models.external import is_external
 from shared.snapshots.image_texts import Shown
 from shared.snapshots.items import tag_key
@@ -203,9 +204,12 @@ class TermSearch(EmbeddedSearch):
 
     def _colors(self, searcher: Searcher) -> ColorTerm | None:
         """Return the colours that the term names; None also where it names a class, as `red fox`
-        does, or where no colours are known.
+        does, where no colours are known, and for a tower of text, which knows colours itself.
         """
         found = None if self.options.exact_term else color_term(self._term)
+        joint = searcher.collection.joint
+        if joint is not None and reads_sentences(joint.fingerprint):
+            return None
         if found is None or not searcher.collection.colors.are_known:
             return None
         head = searcher.collection.labels.head
