@@ -39,7 +39,8 @@ VIEWS = {
 
 @pytest.fixture
 def full(start, pictures):
-    stand_in = start(dated(pictures))
+    shown = [replace(one, labels=(("beagle", 0.9),)) for one in dated(pictures)]
+    stand_in = start(shown)
     stand_in.shelf.trash = [replace(p, id=f"gone-{p.id}") for p in pictures[:3]]
     stand_in.shelf.groups = [["p00", "p01"]]
     suspect(stand_in)
