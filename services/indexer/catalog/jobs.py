@@ -72,7 +72,9 @@ class JobTable:
                     created_at=_now(),
                 )
             )
-        return self.get(job_id)
+            # Within the transaction: a runner may begin it as soon as it ends.
+            row = db.execute(select(jobs).where(jobs.c.id == job_id)).one()
+        return _job(row)
 
     def get(self, job_id: str) -> Job:
         """Raises NotFound."""
