@@ -14,6 +14,8 @@ from shared.engines.ivf.index import InvertedIndex
 from tests.shared.indexes import clustered, index_of
 
 pytestmark = pytest.mark.floats
+# It is optional: without a C compiler, faiss and numpy search.
+pytest.importorskip("shared.engines.ivf._native", reason="built only where there is a C compiler")
 
 
 @pytest.fixture(params=[1, 2])
