@@ -92,10 +92,7 @@ def test_a_term_that_no_photo_carries_finds_what_it_means(
 
 
 def test_what_is_excluded_leaves_the_top_10(mobilenet: Engine, shuffled: list[Path]) -> None:
-    """40 pairs: a photo of one class, and another class that is among its ten nearest.
-
-    An image says less of what isn't wanted than a term: a tenth may keep one.
-    """
+    """20 pairs: a photo of one class, and another class that is among its ten nearest."""
     pairs: dict[str, tuple[str, str, str]] = {}
     for path in shuffled:
         own = path.parent.name
@@ -105,7 +102,7 @@ def test_what_is_excluded_leaves_the_top_10(mobilenet: Engine, shuffled: list[Pa
         others = [hit for hit in hits[1:] if own not in hit.tags]
         if others:
             pairs[own] = (hits[0].id, others[0].id, others[0].tags[0])
-        if len(pairs) == 40:
+        if len(pairs) == 20:
             break
 
     def held(tag: str, parts: list[dict[str, object]]) -> int:
@@ -121,7 +118,7 @@ def test_what_is_excluded_leaves_the_top_10(mobilenet: Engine, shuffled: list[Pa
     print(f"of the excluded class: {before}; by an image {by_image}; by a term {by_term}")  # noqa: T201
     assert all(before)
     assert not any(by_term)
-    assert sum(map(bool, by_image)) <= len(pairs) // 10
+    assert sum(map(bool, by_image)) <= 1
 
 
 def test_all_clusters_answer_as_exact(mobilenet: Engine, shuffled: list[Path]) -> None:
