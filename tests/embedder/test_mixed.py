@@ -88,7 +88,9 @@ def test_features_agree_with_fp32_and_do_not_depend_on_the_batch():
 def test_the_default_network_whose_features_bf16_spoils_runs_mixed():
     lite = load_backbone("lite")
     size = lite.preprocessing.crop
-    engine = Chooser(lite.network, size, lite.fingerprint, EngineOptions()).choose().engine
+    assert lite.takes_mixed
+    options = EngineOptions(takes_mixed=True)
+    engine = Chooser(lite.network, size, lite.fingerprint, options).choose().engine
     assert engine.name == "openvino-mixed"
     grey = lite.preprocessing.blank()[None]
     assert least_cosine(engine(grey), EagerEngine(lite.network)(grey)) >= 0.999
@@ -113,3 +115,9 @@ def test_a_network_that_can_not_be_handed_over_is_converted_here(monkeypatch, ca
     small.module.unnamed = lambda: None
     assert_same(OpenVINOEngine(small, SIZE, Precision.FP32)(pixels), expected)
     assert "is converted in the service itself" in caplog.text
+
+
+@with_bf16
+def test_a_network_that_was_not_measured_so_runs_mixed_only_if_asked() -> None:
+    assert Precision.MIXED not in EngineOptions().precisions()
+    assert EngineOptions(precision=Precision.MIXED).precisions() == [Precision.MIXED]

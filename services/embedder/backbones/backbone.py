@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from dataclasses import replace
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -56,6 +57,8 @@ class Backbone:
         self.architecture = architecture
         self.preprocessing = preprocessing
         self.head = head
+        self.takes_mixed = False
+        """True if its search results were measured in mixed precision."""
         self.network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
         self._chosen = Chosen(EagerEngine(self.network))
         self.dim = self._measure()
@@ -94,6 +97,7 @@ class Backbone:
         """
         if options.precision is Precision.INT8 and self._quantize(options, tell):
             return
+        options = replace(options, takes_mixed=self.takes_mixed)
         size = self.preprocessing.crop
         done = threading.Event()
 

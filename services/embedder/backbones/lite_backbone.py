@@ -52,7 +52,9 @@ def load_lite(weights: str = "", setting: str = "ISE_WEIGHTS") -> Backbone:
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     preprocessing = preprocessing_of(config)
     head = file_head(_ARCHITECTURE, tensors, module, preprocessing, is_known=not weights)
-    return Backbone(NAME, module, preprocessing, "avg", head)
+    backbone = Backbone(NAME, module, preprocessing, "avg", head)
+    backbone.takes_mixed = not weights
+    return backbone
 
 
 def _packaged() -> dict[str, Tensor]:

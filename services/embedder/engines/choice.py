@@ -60,7 +60,8 @@ class Chosen:
 class EngineOptions:
     """Engine settings; `cache_dir`: folder for choices and compiled networks, if any.
 
-    `calibration`: folder of pictures for int8; None: the included ones.
+    `calibration`: folder of pictures for int8; None: the included ones. `takes_mixed`: `auto` may
+    take `mixed`, with which the network's search results were measured.
     """
 
     inference: Inference = Inference.AUTO
@@ -68,6 +69,7 @@ class EngineOptions:
     device: torch.device = CPU
     cache_dir: Path | None = None
     calibration: Path | None = None
+    takes_mixed: bool = False
 
     def kinds(self) -> list[Inference]:
         """The engines that take part, the standard first. On a CPU, compiling gains nothing."""
@@ -86,7 +88,8 @@ class EngineOptions:
         """The precisions to try, the fastest first."""
         if self.precision not in (Precision.AUTO, Precision.INT8):
             return [self.precision]
-        return processor.precisions(self.device)
+        found = processor.precisions(self.device)
+        return [one for one in found if one is not Precision.MIXED or self.takes_mixed]
 
 
 class Chooser:
