@@ -62,7 +62,7 @@ def by_cluster(index, share, rng):
 
 def filters_of(index, kind, share):
     """Some filters of one kind; of halves with the other halves, so that no query lacks its own."""
-    for seed in range(3 if share == 0.5 else 1):
+    for seed in range(12 if share == 0.5 else 1):
         rng = np.random.default_rng(seed)
         allowed = rng.random(ROWS) < share if kind == "random" else by_cluster(index, share, rng)
         yield from [allowed, ~allowed] if share == 0.5 else [allowed]
@@ -74,9 +74,9 @@ def test_a_filter_costs_no_recall(measured, queries, unfiltered, share, kind):
     found = [recall_of(measured, one, queries) for one in filters_of(measured[0], kind, share)]
     recall, probes = np.mean(found, axis=0)
     # One half of the clusters is easier for these queries than another: single filters lie up to
-    # 0.06 apart, and the mean of six has a standard error of 0.01.
-    assert recall >= unfiltered[0] - 0.02
-    assert probes >= 0.98 * unfiltered[1]
+    # 0.06 apart, and the mean of 24 has a standard error of 0.004.
+    assert recall >= unfiltered[0] - 0.01
+    assert probes >= unfiltered[1]
     if share <= 0.01:
         assert (recall, probes) == (1, measured[0].clusters)
     elif share == 0.5:
