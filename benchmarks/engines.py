@@ -42,7 +42,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Asked:
-    """What to measure: vectors, queries held out of them, indexes of Milvus, and which Milvus.
+    """Measurement: its vectors, queries held out of them, indexes of Milvus, and which Milvus.
 
     uri: of a server. python: an interpreter with the package `milvus`, whose server is started.
     With neither, Milvus Lite's server is started.
