@@ -18,6 +18,7 @@ from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
 from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import last_line, model_of
+from services.embedder.engines.openvino_types import make_tables
 
 FIRST = 3 / 8
 """The share of convolutions that stay in fp32."""
@@ -41,6 +42,7 @@ class MixedEngine:
             raise EngineUnavailable("openvino isn't installed (pip install openvino)")
         import openvino
 
+        make_tables()
         self.name = f"openvino-{Precision.MIXED}"
         self._weak = WEAK * usual
         core, threads = openvino.Core(), torch.get_num_threads()

@@ -15,6 +15,7 @@ from services.embedder.engines import converter
 from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
 from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.openvino_types import make_tables
 from shared.files import durable
 
 _HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.INT8: "f32"}
@@ -43,6 +44,7 @@ class OpenVINOEngine:
             raise EngineUnavailable("openvino isn't installed (pip install openvino)")
         import openvino
 
+        make_tables()
         self.name = f"openvino-{precision}"
         core, threads = openvino.Core(), torch.get_num_threads()
         try:
