@@ -7,6 +7,7 @@ import pytest
 
 from services.indexer.embedding.client import Embedding
 from services.indexer.segments import health
+from services.indexer.workflows import learning as learning_module
 from services.indexer.workflows.learn_job import LearnJob
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest
@@ -34,6 +35,12 @@ def add_new_tags(service, picture, tags=NEW) -> None:
     service.add(picture(500), picture(501), tags=tags)
 
 
+@pytest.fixture(autouse=True)
+def _no_pause_between_counts(monkeypatch):
+    """On a busy machine a count takes long, and an older one would be told for a while."""
+    monkeypatch.setattr(learning_module, "_COUNT_PAUSE", 0)
+
+
 @pytest.fixture
 def trained(start, folder_of):
     """A service whose network knows two tags; it learns nothing by itself."""
@@ -57,6 +64,16 @@ def test_new_tags_are_learnt_in_the_background_once_they_are_many(start, folder_
         assert f"learnt last at {job.finished_at[:19]}Z" in found.message
         # Where the indexer takes long to answer, the query service goes without.
         until(lambda: service.ask(query.get_stats()).learning == found)
+
+
+def test_tags_are_counted_anew_for_a_new_network_at_once(trained, picture, monkeypatch):
+    monkeypatch.setattr(learning_module, "_COUNT_PAUSE", 1e9)
+    add_new_tags(trained, picture)
+    assert learning(trained).tags == 2 + len(NEW)
+    done = trained.succeeded(trained.parts.jobs.submit(JobKind.LEARN, {}))
+    assert done.result["learnt"] == ["training"]
+    found = learning(trained)
+    assert (found.known_tags, found.tasks) == (2 + len(NEW), [])
 
 
 def test_learning_waits_for_no_reading_of_texts(trained, picture):

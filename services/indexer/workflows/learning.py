@@ -185,12 +185,18 @@ class Learning:
             return None
 
     def _tags(self) -> _Tags:
-        """Counted anew when the index changed: many images carry many tags."""
+        """Counted anew when the index changed, at most every so often with the same network: many
+        images carry many tags.
+        """
         current = self._current.manifest()
         network = current.joint.fingerprint if current.joint else None
         moment = (current.number, network)
         former = self._counted
-        if former is None or (former[0] != moment and time.monotonic() >= self._count_after):
+        if (
+            former is None
+            or former[0][1] != network
+            or (former[0] != moment and time.monotonic() >= self._count_after)
+        ):
             began = time.monotonic()
             keys = self._images.tag_keys()
             trained = self._trained_on(network) if network else None
