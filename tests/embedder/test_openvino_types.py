@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.engine import REPOSITORY
+from tests.embedder.bf16 import with_bf16
 
 _PROGRAM = """
 import sys, threading
@@ -41,7 +42,7 @@ threads = [threading.Thread(target=infer) for _ in range(8)]
 """
 
 
-@pytest.mark.parametrize("engine", ["mixed", "openvino"])
+@pytest.mark.parametrize("engine", [pytest.param("mixed", marks=with_bf16), "openvino"])
 def test_threads_that_infer_first_do_not_wait_for_each_other(engine, tmp_path: Path):
     program = [sys.executable, "-c", _PROGRAM, engine, str(tmp_path / "openvino.xml")]
     for _ in ("converts the network", "reads the converted one, which uses no types before"):
