@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import plots
 from benchmarks.report_certainty import certainty
-from benchmarks.report_embedding import agreement, embedding, ingest, starts
+from benchmarks.report_embedding import agreement, embedding, ingest, on_gpu, starts
 from benchmarks.report_engines import engines, text
 from benchmarks.report_http import over_http
 from benchmarks.report_load import under_load
@@ -61,6 +61,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "kmeans": _kmeans,
         "scale": _scale,
         "embed": embedding,
+        "gpu": on_gpu,
         "agreement": agreement,
         "ingest": ingest,
         "starts": starts,

@@ -88,6 +88,28 @@ def _number(found: float | None) -> str:
     return "" if found is None else f"{found:.1f}"
 
 
+def on_gpu(found: dict[str, Any]) -> str:
+    """Render a network on a GPU, beside what the GPU and the decoder give alone."""
+    single = found["single_over_http_ms"]
+    heads = ["", "images/s"]
+    rows = [[name, f"{rate:.0f}"] for name, rate in found["images_per_second"].items()]
+    lines = [
+        f"## On a GPU: {found['network']}, {found['device']}",
+        "",
+        measured_on(found),
+        "",
+        f"By {found['engine']}, in batches of {found['batch']}, transfers included. In process it "
+        f"reaches {found['of_the_loop']:.0%} of a bare loop; over HTTP, decoding included, "
+        f"{found['of_the_lower']:.0%} of the lower of that loop and the decoder alone. One picture "
+        f"takes {found['single_ms']:.1f} ms in process, over HTTP {single['whole']:.1f} ms, of "
+        f"them {single['beyond_decoding']:.1f} beyond decoding.",
+        "",
+        *table(heads, rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def agreement(found: dict[str, Any]) -> str:
     """Render the agreement of a network's engines."""
     weights = "random weights" if found["random_weights"] else "trained weights"

@@ -1,6 +1,7 @@
 """One network, measured."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,21 @@ def measure(
     photos: Path,
     folder: Path,
     rules: speed.Rules,
+    keep: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """How fast it is."""
+    """Measure how fast it is; `keep` gets the result so far after each round, too."""
     files = _files(photos, _PHOTOS)
     file = networks.weights_of(name, weights, folder)
     backbone = load_backbone(name, file)
-    return {
-        **_of(name, file, backbone),
-        # What else ran: 0 on a quiet machine.
-        "load_before": os.getloadavg()[0],
-        **speed.compare(backbone, file, name, files, folder, rules),
-    }
+    # What else ran: 0 on a quiet machine.
+    whole = {**_of(name, file, backbone), "load_before": os.getloadavg()[0]}
+
+    def so_far(found: dict[str, Any]) -> None:
+        whole.update(found)
+        keep(whole)
+
+    speed.compare(backbone, file, name, files, folder, rules, so_far)
+    return whole
 
 
 def agree(

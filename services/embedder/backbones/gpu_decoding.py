@@ -2,8 +2,8 @@
 
 nvJPEG runs in the service itself, not in a process that a bad file can't harm, so it is for files
 that are trusted (ISE_DECODE_DEVICE=cuda). It may spread colours over pixels otherwise than the
-decoder of the CPU does, so it gets only the formats in which features agree. Everything else goes to
-the processes.
+decoder of the CPU does, so it gets only the formats in which features agree. Everything else goes
+to the processes.
 """
 
 import io
