@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from multiprocessing.connection import Connection
@@ -166,7 +166,7 @@ def _started(
     )
 
 
-def _cache(folder: Path | None) -> Mapping[str, str]:
+def _cache(folder: Path | None) -> dict[str, str]:
     """Return the variable that has torch keep what it compiles in a folder, if that can be made."""
     if folder is None:
         return {}

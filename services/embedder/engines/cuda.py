@@ -82,7 +82,7 @@ class CudaEngine:
                 features = self.on_device(batch).float()
                 found = torch.empty(features.shape, dtype=torch.float32, pin_memory=True)
                 found.copy_(features, non_blocking=True)
-                done = torch.cuda.Event()
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 done.record(self._stream)
 
         def finish() -> Floats:
