@@ -90,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     agreement = commands.add_parser("agreement", help="what the engines do to features")
     _networks(agreement)
     agreement.add_argument("--compared", type=int, default=400, help="photos")
+    agreement.add_argument("--int8", type=Path, metavar="FOLDER", help="int8, calibrated with it")
 
     taking = commands.add_parser("ingest", help="ingest of a folder against the embedder's rate")
     _networks(taking)
@@ -296,8 +297,9 @@ def _agreement(args: argparse.Namespace) -> None:
     weights, folder = _weights(args), args.data / "embedding"
     for name in args.networks:
         print(f"{name}: agreement")
-        found = measuring.agree(name, weights, args.photos, folder, args.compared)
-        print(f"  {results.write(args.results, 'agreement-' + name.replace('/', '-'), found)}")
+        found = measuring.agree(name, weights, args.photos, folder, args.compared, args.int8)
+        run = f"agreement-{name.replace('/', '-')}{'-int8' if args.int8 else ''}"
+        print(f"  {results.write(args.results, run, found)}")
 
 
 def _http(args: argparse.Namespace) -> None:

@@ -113,10 +113,11 @@ def on_gpu(found: dict[str, Any]) -> str:
 def agreement(found: dict[str, Any]) -> str:
     """Render the agreement of a network's engines."""
     weights = "random weights" if found["random_weights"] else "trained weights"
-    heads = ["engine", "least cosine", "mean", "under 0.999", "recall shift, points", "overlap"]
+    heads = ["engine", "least cosine", "mean", "under 0.999", "recall shift, points",
+             "P@10 shift, points", "overlap"]  # fmt: skip
     rows = [
         [name, f"{e['least_cosine']:.5f}", f"{e['mean_cosine']:.5f}", str(e["under_agreement"]),
-         f"{e['recall_shift_points']:+.2f}", f"{e['overlap']:.2%}"]
+         f"{e['recall_shift_points']:+.2f}", _shift(e), f"{e['overlap']:.2%}"]
         for name, e in found["engines"].items()
     ]  # fmt: skip
     lines = [
@@ -131,6 +132,12 @@ def agreement(found: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _shift(engine: dict[str, Any]) -> str:
+    """Return the shift of precision, which earlier runs didn't measure."""
+    points = engine.get("precision_shift_points")
+    return "" if points is None else f"{points:+.2f}"
 
 
 def ingest(found: dict[str, Any]) -> str:

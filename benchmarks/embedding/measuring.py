@@ -36,12 +36,19 @@ def measure(
 
 
 def agree(
-    name: str, weights: dict[str, Path], photos: Path, folder: Path, compared: int
+    name: str,
+    weights: dict[str, Path],
+    photos: Path,
+    folder: Path,
+    compared: int,
+    calibration: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure the agreement of its engines on `compared` photos."""
+    """Measure the agreement of its engines on `compared` photos; of int8 if it's calibrated."""
     file = networks.weights_of(name, weights, folder)
     backbone = load_backbone(name, file)
-    found = agreement.compare(backbone, _files(photos, compared)[:compared])
+    paths = _spread(photos, compared)[:compared]
+    files, kinds = [path.read_bytes() for path in paths], [path.parent.name for path in paths]
+    found = agreement.compare(backbone, files, kinds, calibration, folder / "cache")
     return {**_of(name, file, backbone), **found}
 
 
@@ -54,6 +61,10 @@ def _of(name: str, file: str, backbone: Backbone) -> dict[str, Any]:
 
 
 def _files(photos: Path, count: int) -> list[bytes]:
+    return [path.read_bytes() for path in _spread(photos, count)]
+
+
+def _spread(photos: Path, count: int) -> list[Path]:
     """About so many, from all of the folder."""
     paths = sorted(photos.rglob("*.jpg"))
-    return [path.read_bytes() for path in paths[:: max(1, len(paths) // count)]]
+    return paths[:: max(1, len(paths) // count)]

@@ -82,7 +82,11 @@ def test_features_that_are_off_are_told(photos, monkeypatch):
 
     engines = [speed.EagerEngine(backbone.network), Noisy()]
     monkeypatch.setattr(speed, "engines", lambda _: engines)
-    (told,) = agreement.compare(backbone, files)["engines"].values()
+    kinds = [str(number % 2) for number in range(len(files))]
+    found = agreement.compare(backbone, files, kinds)
+    (told,) = found["engines"].values()
+    assert 0 < found["precision"] < 1
+    assert told["precision_shift_points"] != 0
     assert told["least_cosine"] < 0.99
     assert told["under_agreement"] == len(files)
     assert told["overlap"] < 0.95
