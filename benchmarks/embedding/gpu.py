@@ -8,7 +8,8 @@ it runs on a CPU, too (`--device cpu`), which shows that it works, and no more.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,6 @@ from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
-from services.embedder.engines import processor
 from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.cuda import LowPrecision
 from services.embedder.engines.eager import TYPES
@@ -72,14 +72,15 @@ def measure(
     precision = Precision(ours.name.partition("-")[2])
     is_compiled = inference is not Inference.EAGER
     bare = _bare_loop(backbone.network, precision, device, is_compiled)
-    some = np.resize(_decoded(backbone, files[:32]), (batch, *size, 3))
-    decode = _decoder(backbone, device)
+    with _processes(backbone) as decode:
+        some = np.resize(np.stack(decode(files[:32])), (batch, *size, 3))
     more = {
         "ISE_DEVICE": str(device),
         "ISE_INFERENCE": str(inference),
         "ISE_DECODE_DEVICE": device.type,
     }
     with (
+        _decoder(backbone, device) as decoder,
         contenders.serving(name, file, folder, more=more) as url,
         contenders.over_http(url, clients=4, files_a_call=64) as embed,
     ):
@@ -88,7 +89,7 @@ def measure(
             {
                 BARE: (partial(bare, some), batch),
                 OURS: (partial(ours, some), batch),
-                DECODER: (partial(decode, files), len(files)),
+                DECODER: (partial(decoder, files), len(files)),
                 HTTP: (partial(embed, files), len(files)),
             },
             asked.rounds,
@@ -134,36 +135,43 @@ def _bare_loop(
     return loop
 
 
-def _decoded(backbone: Backbone, files: Sequence[bytes]) -> Pixels:
-    return np.stack(_by_processes(backbone, files))
+@contextmanager
+def _processes(backbone: Backbone) -> Iterator[Callable[[Sequence[bytes]], list[Pixels]]]:
+    """Give what decodes files in as many processes as the service has, which run already."""
+    task = Task(backbone.preprocessing, 100_000_000)
+    decoders = Decoders(os.cpu_count() or 1, DecodeLimits(60.0, 2**31))
+
+    async def decoded(files: Sequence[bytes]) -> list[Pixels]:
+        lane: DecodeLane = Lane(bulk=True)
+        calls = (decoders.decode(lane, File(data, task)) for data in files)
+        return [found.pixels for found, _ in await asyncio.gather(*calls)]
+
+    with asyncio.Runner() as runner:
+        runner.run(decoders.__aenter__())
+        try:
+            yield lambda files: runner.run(decoded(files))
+        finally:
+            runner.run(decoders.__aexit__())
 
 
-def _decoder(backbone: Backbone, device: torch.device) -> Callable[[Sequence[bytes]], object]:
-    """Return the decoder that the service uses on this device."""
+@contextmanager
+def _decoder(
+    backbone: Backbone, device: torch.device
+) -> Iterator[Callable[[Sequence[bytes]], object]]:
+    """Give the decoder that the service uses on this device."""
     gpu = None
     if device.type == "cuda":
         gpu = gpu_decoder(backbone.preprocessing, device, backbone.forward)
     if gpu is None:
-        return partial(_by_processes, backbone)
+        with _processes(backbone) as decode:
+            yield decode
+        return
 
-    def decode(files: Sequence[bytes]) -> None:
+    def decoded(files: Sequence[bytes]) -> None:
         for start in range(0, len(files), 128):
             gpu(files[start : start + 128])
 
-    return decode
-
-
-def _by_processes(backbone: Backbone, files: Sequence[bytes]) -> list[Pixels]:
-    task = Task(backbone.preprocessing, 100_000_000)
-
-    async def decoded() -> list[Pixels]:
-        count = processor.physical_cores()
-        async with Decoders(count, DecodeLimits(60.0, 2**31)) as decoders:
-            lane: DecodeLane = Lane(bulk=True)
-            calls = (decoders.decode(lane, File(data, task)) for data in files)
-            return [found.pixels for found, _ in await asyncio.gather(*calls)]
-
-    return asyncio.run(decoded())
+    yield decoded
 
 
 def _wait_for_engine(url: str) -> None:
