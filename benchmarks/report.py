@@ -49,7 +49,9 @@ emulated with `ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTR
 torch and OpenVINO heed.
 With random weights the features of all photos are similar, so the cosine is meaningful for trained
 weights only. An ingest is one job over a folder by a fresh indexer: read, embed, store, cluster,
-publish; its rate is compared with that of the embedder alone over HTTP, in turn.
+publish; its rate is compared with that of the embedder alone over HTTP, in turn. The cold starts by
+`compile` were measured before networks were compiled in a process of their own
+([decision 82](decisions/0082-compiled-apart.md)).
 """
 
 
