@@ -105,6 +105,7 @@ bench: $(VENV)/.installed-bench ## Compare with other libraries, some minutes: s
 
 bench-embed: $(VENV)/.installed-bench ## Compare the embedder with plain timm, and measure an ingest, with the JPEGs in PHOTOS=folder
 	OMP_WAIT_POLICY=passive $(BENCH) embed --photos "$(PHOTOS)"
+	$(BENCH) gpu --photos "$(PHOTOS)"
 	OMP_WAIT_POLICY=passive $(BENCH) agreement --photos "$(PHOTOS)"
 	$(BENCH) ingest --photos "$(PHOTOS)"
 	$(BENCH) report

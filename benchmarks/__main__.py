@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import collection, gallery, harness, live, memory_bound, results, scale, text
 from benchmarks.certainty import expected, receipts
@@ -76,11 +77,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     embed.add_argument("--rounds", type=int, default=5)
     embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
     embed.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    embed.add_argument("--http-only", action="store_true", help="without engines in process")
     embed.add_argument("--int8", action="store_true", help="the service in int8 beside it, too")
+
+    on_gpu = commands.add_parser("gpu", help="the embedder beside a bare loop on the same GPU")
+    _networks(on_gpu, ["resnet50", "inception_resnet_v2"])
+    on_gpu.add_argument("--rounds", type=int, default=5)
+    on_gpu.add_argument("--batch", type=int, default=256, help="images")
+    on_gpu.add_argument("--device", default="cuda", help="cpu: to see that it runs")
+    on_gpu.add_argument("--inference", default="auto", help="eager: nothing is compiled")
 
     agreement = commands.add_parser("agreement", help="what the engines do to features")
     _networks(agreement)
     agreement.add_argument("--compared", type=int, default=400, help="photos")
+    agreement.add_argument("--int8", type=Path, metavar="FOLDER", help="int8, calibrated with it")
 
     taking = commands.add_parser("ingest", help="ingest of a folder against the embedder's rate")
     _networks(taking)
@@ -172,6 +182,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _http(args)
     elif args.command == "embed":
         _embed(args)
+    elif args.command == "gpu":
+        _gpu(args)
     elif args.command == "agreement":
         _agreement(args)
     elif args.command == "starts":
@@ -200,10 +212,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"  {results.write(args.results, f'search-{each.name}', found)}")
 
 
-def _networks(parser: argparse.ArgumentParser) -> None:
+_NETWORKS = ("lite", "mini", "resnet50", "inception_resnet_v2")
+
+
+def _networks(parser: argparse.ArgumentParser, networks: Sequence[str] = _NETWORKS) -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs")
-    networks = ["lite", "mini", "resnet50", "inception_resnet_v2"]
-    parser.add_argument("--networks", nargs="+", default=networks)
+    parser.add_argument("--networks", nargs="+", default=[*networks])
     parser.add_argument(
         "--weights",
         metavar="NETWORK=FILE",
@@ -234,15 +248,39 @@ def _embed(args: argparse.Namespace) -> None:
 
     weights, folder = _weights(args), args.data / "embedding"
     rules = speed.Rules(
-        rounds=args.rounds, images=args.images, batches=tuple(args.batches), is_int8=args.int8
+        rounds=args.rounds,
+        images=args.images,
+        batches=tuple(args.batches),
+        is_int8=args.int8,
+        in_process=not args.http_only,
     )
     for name in args.networks:
         print(f"{name}: embedding")
-        found = measuring.measure(name, weights, args.photos, folder, rules)
-        # An emulated older processor stands beside this one.
-        uses = "-avx2" if found["processor_uses"] == "AVX2" else ""
-        name_of_run = f"embed-{name.replace('/', '-')}{uses}"
-        print(f"  {results.write(args.results, name_of_run, found)}")
+
+        def keep(found: dict[str, Any], name: str = name) -> None:
+            # An emulated older processor stands beside this one.
+            uses = "-avx2" if found["processor_uses"] == "AVX2" else ""
+            results.write(args.results, f"embed-{name.replace('/', '-')}{uses}", found)
+
+        measuring.measure(name, weights, args.photos, folder, rules, keep)
+
+
+def _gpu(args: argparse.Namespace) -> None:
+    import torch
+
+    from benchmarks.embedding import gpu
+    from services.embedder.engines.engine_options import Inference
+
+    device = torch.device(args.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print("gpu: left out, since torch finds none")
+        return
+    weights, folder = _weights(args), args.data / "embedding"
+    for name in args.networks:
+        print(f"{name}: on {device}")
+        asked = gpu.Asked(device, Inference(args.inference), args.batch, args.rounds)
+        found = gpu.measure(name, weights, args.photos, folder, asked)
+        print(f"  {results.write(args.results, 'gpu-' + name.replace('/', '-'), found)}")
 
 
 def _starts(args: argparse.Namespace) -> None:
@@ -259,8 +297,9 @@ def _agreement(args: argparse.Namespace) -> None:
     weights, folder = _weights(args), args.data / "embedding"
     for name in args.networks:
         print(f"{name}: agreement")
-        found = measuring.agree(name, weights, args.photos, folder, args.compared)
-        print(f"  {results.write(args.results, 'agreement-' + name.replace('/', '-'), found)}")
+        found = measuring.agree(name, weights, args.photos, folder, args.compared, args.int8)
+        run = f"agreement-{name.replace('/', '-')}{'-int8' if args.int8 else ''}"
+        print(f"  {results.write(args.results, run, found)}")
 
 
 def _http(args: argparse.Namespace) -> None:

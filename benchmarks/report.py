@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import plots
 from benchmarks.report_certainty import certainty
-from benchmarks.report_embedding import agreement, embedding, ingest, starts
+from benchmarks.report_embedding import agreement, embedding, ingest, on_gpu, starts
 from benchmarks.report_engines import engines, text
 from benchmarks.report_http import over_http
 from benchmarks.report_load import under_load
@@ -49,7 +49,9 @@ emulated with `ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTR
 torch and OpenVINO heed.
 With random weights the features of all photos are similar, so the cosine is meaningful for trained
 weights only. An ingest is one job over a folder by a fresh indexer: read, embed, store, cluster,
-publish; its rate is compared with that of the embedder alone over HTTP, in turn.
+publish; its rate is compared with that of the embedder alone over HTTP, in turn. The cold starts by
+`compile` were measured before networks were compiled in a process of their own
+([decision 82](decisions/0082-compiled-apart.md)).
 """
 
 
@@ -61,6 +63,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "kmeans": _kmeans,
         "scale": _scale,
         "embed": embedding,
+        "gpu": on_gpu,
         "agreement": agreement,
         "ingest": ingest,
         "starts": starts,

@@ -88,13 +88,36 @@ def _number(found: float | None) -> str:
     return "" if found is None else f"{found:.1f}"
 
 
+def on_gpu(found: dict[str, Any]) -> str:
+    """Render a network on a GPU, beside what the GPU and the decoder give alone."""
+    single = found["single_over_http_ms"]
+    heads = ["", "images/s"]
+    rows = [[name, f"{rate:.0f}"] for name, rate in found["images_per_second"].items()]
+    lines = [
+        f"## On a GPU: {found['network']}, {found['device']}",
+        "",
+        measured_on(found),
+        "",
+        f"By {found['engine']}, in batches of {found['batch']}, transfers included. In process it "
+        f"reaches {found['of_the_loop']:.0%} of a bare loop; over HTTP, decoding included, "
+        f"{found['of_the_lower']:.0%} of the lower of that loop and the decoder alone. One picture "
+        f"takes {found['single_ms']:.1f} ms in process, over HTTP {single['whole']:.1f} ms, of "
+        f"them {single['beyond_decoding']:.1f} beyond decoding.",
+        "",
+        *table(heads, rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def agreement(found: dict[str, Any]) -> str:
     """Render the agreement of a network's engines."""
     weights = "random weights" if found["random_weights"] else "trained weights"
-    heads = ["engine", "least cosine", "mean", "under 0.999", "recall shift, points", "overlap"]
+    heads = ["engine", "least cosine", "mean", "under 0.999", "recall shift, points",
+             "P@10 shift, points", "overlap"]  # fmt: skip
     rows = [
         [name, f"{e['least_cosine']:.5f}", f"{e['mean_cosine']:.5f}", str(e["under_agreement"]),
-         f"{e['recall_shift_points']:+.2f}", f"{e['overlap']:.2%}"]
+         f"{e['recall_shift_points']:+.2f}", _shift(e), f"{e['overlap']:.2%}"]
         for name, e in found["engines"].items()
     ]  # fmt: skip
     lines = [
@@ -109,6 +132,12 @@ def agreement(found: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _shift(engine: dict[str, Any]) -> str:
+    """Return the shift of precision, which earlier runs didn't measure."""
+    points = engine.get("precision_shift_points")
+    return "" if points is None else f"{points:+.2f}"
 
 
 def ingest(found: dict[str, Any]) -> str:

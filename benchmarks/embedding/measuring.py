@@ -1,6 +1,7 @@
 """One network, measured."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,37 @@ def measure(
     photos: Path,
     folder: Path,
     rules: speed.Rules,
+    keep: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """How fast it is."""
+    """Measure how fast it is; `keep` gets the result so far after each round, too."""
     files = _files(photos, _PHOTOS)
     file = networks.weights_of(name, weights, folder)
     backbone = load_backbone(name, file)
-    return {
-        **_of(name, file, backbone),
-        # What else ran: 0 on a quiet machine.
-        "load_before": os.getloadavg()[0],
-        **speed.compare(backbone, file, name, files, folder, rules),
-    }
+    # What else ran: 0 on a quiet machine.
+    whole = {**_of(name, file, backbone), "load_before": os.getloadavg()[0]}
+
+    def so_far(found: dict[str, Any]) -> None:
+        whole.update(found)
+        keep(whole)
+
+    speed.compare(backbone, file, name, files, folder, rules, so_far)
+    return whole
 
 
 def agree(
-    name: str, weights: dict[str, Path], photos: Path, folder: Path, compared: int
+    name: str,
+    weights: dict[str, Path],
+    photos: Path,
+    folder: Path,
+    compared: int,
+    calibration: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure the agreement of its engines on `compared` photos."""
+    """Measure the agreement of its engines on `compared` photos; of int8 if it's calibrated."""
     file = networks.weights_of(name, weights, folder)
     backbone = load_backbone(name, file)
-    found = agreement.compare(backbone, _files(photos, compared)[:compared])
+    paths = _spread(photos, compared)[:compared]
+    files, kinds = [path.read_bytes() for path in paths], [path.parent.name for path in paths]
+    found = agreement.compare(backbone, files, kinds, calibration, folder / "cache")
     return {**_of(name, file, backbone), **found}
 
 
@@ -49,6 +61,10 @@ def _of(name: str, file: str, backbone: Backbone) -> dict[str, Any]:
 
 
 def _files(photos: Path, count: int) -> list[bytes]:
+    return [path.read_bytes() for path in _spread(photos, count)]
+
+
+def _spread(photos: Path, count: int) -> list[Path]:
     """About so many, from all of the folder."""
     paths = sorted(photos.rglob("*.jpg"))
-    return [path.read_bytes() for path in paths[:: max(1, len(paths) // count)]]
+    return paths[:: max(1, len(paths) // count)]

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -45,12 +45,22 @@ class Rules:
     clients: int = 3
     batches: tuple[int, ...] = (1, 2, 4, 8, 16)
     is_int8: bool = False
+    in_process: bool = True
 
 
 def compare(
-    backbone: Backbone, weights: str, name: str, photos: Sequence[bytes], folder: Path, rules: Rules
-) -> dict[str, Any]:
-    """Each contender's median rate, and how many times the plain one it is, of the same round."""
+    backbone: Backbone,
+    weights: str,
+    name: str,
+    photos: Sequence[bytes],
+    folder: Path,
+    rules: Rules,
+    keep: Callable[[dict[str, Any]], None],
+) -> None:
+    """Each contender's median rate, and how many times the plain one it is, of the same round.
+
+    `keep` gets the result of the rounds so far after each, so that a run that is ended has one.
+    """
     module = copy.deepcopy(backbone.network.module)
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with ExitStack() as stack:
@@ -58,7 +68,7 @@ def compare(
         taking: dict[str, tuple[contenders.Embed, int]] = {
             PLAIN: (contenders.plain(module, transform(backbone.preprocessing)), rules.images)
         }
-        for engine in engines(backbone):
+        for engine in engines(backbone) if rules.in_process else []:
             for batch in rules.batches:
                 way = contenders.in_process(backbone, engine, batch, decoders)
                 taking[f"{engine.name}, batch {batch}"] = (way, rules.images)
@@ -71,15 +81,21 @@ def compare(
             other = stack.enter_context(contenders.serving(name, weights, folder, "int8"))
             quantized = contenders.over_http(other, rules.clients, rules.files_a_call)
             taking[HTTP_INT8] = (stack.enter_context(quantized), 6 * rules.images)
-        rounds, limits = _in_turn(taking, photos, rules.rounds, _limits(backbone))
         expected = taking[PLAIN][0](photos[: rules.images])
         http_cosines = cosines(way(photos[: rules.images]), expected)
         model = contenders.model_of(url)
+        head = {
+            "http_engine": model.engine,
+            "http_speed": model.speed and model.speed.model_dump(),
+            "processor_uses": torch.backends.cpu.get_cpu_capability(),
+            "http_least_cosine": float(http_cosines.min()),
+        }
+        for rounds, limits in _in_turn(taking, photos, rules.rounds, _limits(backbone)):
+            keep({**head, **_figures(rounds, limits)})
+
+
+def _figures(rounds: dict[str, list[Round]], limits: dict[str, list[float]]) -> dict[str, Any]:
     return {
-        "http_engine": model.engine,
-        "http_speed": model.speed and model.speed.model_dump(),
-        "processor_uses": torch.backends.cpu.get_cpu_capability(),
-        "http_least_cosine": float(http_cosines.min()),
         "contenders": {name: _told(found, rounds[PLAIN]) for name, found in rounds.items()},
         "limits": {precision: float(np.median(found)) for precision, found in limits.items()},
         "shares": {
@@ -167,8 +183,8 @@ def _in_turn(
     photos: Sequence[bytes],
     rounds: int,
     limits: dict[str, Callable[[], float]],
-) -> tuple[dict[str, list[Round]], dict[str, list[float]]]:
-    """Return the times of each contender in each round, and the machine's limits in it."""
+) -> Iterator[tuple[dict[str, list[Round]], dict[str, list[float]]]]:
+    """Yield after each round the times of each contender so far, and the machine's limits."""
     found: dict[str, list[Round]] = {name: [] for name in taking}
     allowed: dict[str, list[float]] = {precision: [] for precision in limits}
     for embed, count in taking.values():
@@ -189,7 +205,7 @@ def _in_turn(
             found[name].append((seconds / count, used / count))
         told = ", ".join(f"{name} {1 / found[name][-1][0]:.1f}" for name in names)
         print(f"  round {number + 1}: limits {_rounded(allowed)}; {told}", flush=True)
-    return found, allowed
+        yield found, allowed
 
 
 def _rounded(allowed: dict[str, list[float]]) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.batcher import Batcher, Seat, Work
 from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import Decoded
-from services.embedder.decoding.plain_jpeg import blank_jpeg, size_if_plain
+from services.embedder.decoding.plain_jpeg import blank_jpeg, plain_jpeg
 from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
 from services.embedder.preprocess import Preprocessing
@@ -92,6 +92,15 @@ class Load:
     batches: Mapping[int, int]
 
 
+class JpegDecoder(Protocol):
+    """Decodes plain JPEGs of some formats, in batches."""
+
+    @property
+    def formats(self) -> frozenset[str]: ...
+
+    def __call__(self, files: Sequence[bytes]) -> Sequence[Pixels]: ...
+
+
 class ImageEmbedder:
     """A backbone behind a batcher; an async context manager that serves inside the block.
 
@@ -105,11 +114,9 @@ class ImageEmbedder:
         decoders: Decoders,
         limits: Limits,
         memory: Budget,
-        gpu: Callable[[Sequence[bytes]], Sequence[Pixels]] | None = None,
+        gpu: JpegDecoder | None = None,
     ) -> None:
-        """`memory`: budget that pictures take from while they are decoded. `gpu`: decodes plain
-        JPEGs, in batches.
-        """
+        """`memory`: budget that pictures take from while they are decoded."""
         self.backbone = backbone
         self._reload = reload
         self._decoders = decoders
@@ -125,6 +132,7 @@ class ImageEmbedder:
             name=backbone.fingerprint,
         )
         self._on_gpu = None if gpu is None else self._gpu_batcher(gpu)
+        self._gpu_formats: frozenset[str] = frozenset() if gpu is None else gpu.formats
 
     @property
     def failure(self) -> str | None:
@@ -253,9 +261,7 @@ class ImageEmbedder:
         async with self._memory.held_async(decoding_weight(data), self._limits.seconds):
             return await self._decoders.decode(lane, File(data, task))
 
-    def _gpu_batcher(
-        self, decode: Callable[[Sequence[bytes]], Sequence[Pixels]]
-    ) -> Batcher[bytes, Pixels]:
+    def _gpu_batcher(self, decode: JpegDecoder) -> Batcher[bytes, Pixels]:
         limits = self._limits
         return Batcher(
             decode,
@@ -271,8 +277,8 @@ class ImageEmbedder:
         self, batcher: Batcher[bytes, Pixels], data: bytes, bulk: bool
     ) -> tuple[Decoded, float] | None:
         """Return the pixels of a plain JPEG; None: the file is for the processes."""
-        size = size_if_plain(data, self._limits.max_pixels)
-        if size is None:
+        plain = plain_jpeg(data, self._limits.max_pixels)
+        if plain is None or plain.format not in self._gpu_formats:
             return None
         try:
             with batcher.admit(1, bulk) as seat:
@@ -280,7 +286,7 @@ class ImageEmbedder:
         except ISEError:
             # Damaged, or the GPU is short of memory: the processes say which.
             return None
-        return Decoded(timed.value, size, timed.ran), timed.queued
+        return Decoded(timed.value, plain.size, timed.ran), timed.queued
 
     def _renewed(self) -> Work[Pixels, Floats]:
         fresh = self._reload()

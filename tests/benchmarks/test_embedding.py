@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from benchmarks import report_embedding
-from benchmarks.embedding import agreement, ingest, measuring, speed
+from benchmarks.embedding import agreement, gpu, ingest, measuring, speed
+from services.embedder.engines.eager import CPU
+from services.embedder.engines.engine_options import Inference
 from services.embedder.registry import load_backbone
 
 _MACHINE = {"commit": "c", "changed": False, "processor": "p", "cores": 1, "memory_gib": 1}
@@ -23,8 +25,14 @@ def photos(tmp_path_factory):
 
 @pytest.mark.slow
 def test_every_way_is_timed_and_gives_the_same_features(photos, tmp_path):
-    rules = speed.Rules(rounds=1, images=2, files_a_call=4, batches=(1, 2))
-    found = measuring.measure("mini", {}, photos, tmp_path, rules)
+    rules = speed.Rules(rounds=2, images=2, files_a_call=4, batches=(1, 2))
+    rounds = []
+
+    def keep(found):
+        rounds.append(len(found["contenders"][speed.HTTP]["rounds"]))
+
+    found = measuring.measure("mini", {}, photos, tmp_path, rules, keep)
+    assert rounds == [1, 2]
     assert not found["random_weights"]
     assert found["http_least_cosine"] >= 0.999
     names = list(found["contenders"])
@@ -35,6 +43,19 @@ def test_every_way_is_timed_and_gives_the_same_features(photos, tmp_path):
     page = report_embedding.embedding({**MEASURED, **found})
     assert "## Embedding: mini at 128x128, trained weights" in page
     assert all(name in page for name in names)
+
+
+@pytest.mark.slow
+def test_a_gpu_is_measured_beside_a_bare_loop_and_the_decoder(photos, tmp_path):
+    asked = gpu.Asked(CPU, Inference.EAGER, batch=8, rounds=1)
+    found = gpu.measure("mini", {}, photos, tmp_path, asked)
+    assert found["engine"].startswith("eager-")
+    assert set(found["images_per_second"]) == {gpu.BARE, gpu.OURS, gpu.DECODER, gpu.HTTP}
+    assert all(rate > 0 for rate in found["images_per_second"].values())
+    assert found["single_over_http_ms"]["whole"] > found["single_over_http_ms"]["beyond_decoding"]
+    page = report_embedding.on_gpu({**MEASURED, **found})
+    assert "## On a GPU: mini, CPU" in page
+    assert f"{found['of_the_lower']:.0%} of the lower" in page
 
 
 @pytest.mark.slow
@@ -61,7 +82,11 @@ def test_features_that_are_off_are_told(photos, monkeypatch):
 
     engines = [speed.EagerEngine(backbone.network), Noisy()]
     monkeypatch.setattr(speed, "engines", lambda _: engines)
-    (told,) = agreement.compare(backbone, files)["engines"].values()
+    kinds = [str(number % 2) for number in range(len(files))]
+    found = agreement.compare(backbone, files, kinds)
+    (told,) = found["engines"].values()
+    assert 0 < found["precision"] < 1
+    assert told["precision_shift_points"] != 0
     assert told["least_cosine"] < 0.99
     assert told["under_agreement"] == len(files)
     assert told["overlap"] < 0.95

@@ -17,7 +17,7 @@ from services.embedder.engines.calibration import calibration_of
 from services.embedder.engines.choice import Chooser, Chosen, EngineOptions
 from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import EngineUnavailable
-from services.embedder.engines.engine_options import Precision
+from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.quantized import QuantizedNetwork, drawn_calibration
 from services.embedder.engines.speed import Speed
@@ -99,11 +99,14 @@ class Backbone:
             return
         options = replace(options, takes_mixed=self.takes_mixed)
         size = self.preprocessing.crop
+        # A large network takes long in any case, most of it in another process.
+        is_long = options.compiles or converter.is_large(self.network)
         done = threading.Event()
 
         def choose() -> None:
             try:
-                if options.compiles:
+                if is_long and Inference.OPENVINO not in options.kinds():
+                    # The threads of OpenVINO would keep this priority, and serve with it later.
                     processor.yield_to_others()
                 chooser = Chooser(self.network, size, self.fingerprint, options)
                 if options.device.type != "cpu":
@@ -120,8 +123,6 @@ class Backbone:
             return
         # A daemon, so that compiling doesn't keep the service from ending.
         threading.Thread(target=choose, name="engine", daemon=True).start()
-        # A large network takes long in any case, most of it in another process.
-        is_long = options.compiles or converter.is_large(self.network)
         if not _is_soon(done, 0.0 if is_long else patience_s):
             log.info(
                 "%s is served by %s while a faster engine is made ready",

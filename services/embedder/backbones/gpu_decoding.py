@@ -1,12 +1,15 @@
 """Decoding, scaling and cropping of plain JPEGs on an NVIDIA GPU, in batches.
 
 nvJPEG runs in the service itself, not in a process that a bad file can't harm, so it is for files
-that are trusted (ISE_DECODE_DEVICE=cuda). Everything but plain JPEGs goes to the processes.
+that are trusted (ISE_DECODE_DEVICE=cuda). It may spread colours over pixels otherwise than the
+decoder of the CPU does, so it gets only the formats in which features agree. Everything else goes
+to the processes.
 """
 
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from services.embedder.backbones.torchvision_ops import compiled_ops_load
+from services.embedder.decoding.plain_jpeg import plain_jpeg
 from services.embedder.engines.agreement import least_cosine
 from services.embedder.engines.pictures import drawn
 from services.embedder.preprocess import Preprocessing, middle
@@ -27,14 +31,25 @@ AGREEMENT = 0.999
 """The least cosine of features to those of pictures that were decoded on the CPU."""
 _SIDES = (320, 480)
 _INTERPOLATIONS = ("bilinear", "bicubic")
+_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+"""Those that Pillow writes; files with others are for the processes."""
 
 log = logging.getLogger(__name__)
 
 
 class GpuDecoder:
-    """Decodes JPEGs to the pixels of a network: (height, width, 3) uint8 each."""
+    """Decodes JPEGs to the pixels of a network: (height, width, 3) uint8 each.
 
-    def __init__(self, preprocessing: Preprocessing, device: torch.device) -> None:
+    `formats`: those in which features agree with the CPU's, as `PlainJpeg` names them.
+    """
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        formats: frozenset[str] = frozenset(),
+    ) -> None:
+        self.formats = formats
         self._preprocessing = preprocessing
         self._device = device
 
@@ -74,7 +89,7 @@ def prepared(picture: Tensor, preprocessing: Preprocessing) -> Tensor:
 def gpu_decoder(
     preprocessing: Preprocessing, device: torch.device, features: Features
 ) -> GpuDecoder | None:
-    """Return a decoder whose pictures give the features of the CPU's; else None, and a log line."""
+    """Return a decoder of the formats that a GPU decodes well; None, and a log line, where none."""
     if device.type != "cuda" or not compiled_ops_load():
         log.warning(
             "JPEGs are decoded on the CPU: ISE_DECODE_DEVICE=cuda needs a GPU, and a torchvision "
@@ -84,30 +99,50 @@ def gpu_decoder(
     if preprocessing.interpolation not in _INTERPOLATIONS:
         log.info("JPEGs are decoded on the CPU: no GPU scales by %s", preprocessing.interpolation)
         return None
-    decoder = GpuDecoder(preprocessing, device)
+    formats = agreeing_formats(GpuDecoder(preprocessing, device), preprocessing, features)
+    return GpuDecoder(preprocessing, device, formats) if formats else None
+
+
+def agreeing_formats(
+    decode: Callable[[Sequence[bytes]], Sequence[Pixels]],
+    preprocessing: Preprocessing,
+    features: Features,
+) -> frozenset[str]:
+    """Return the formats in which decoded pictures give the features of the CPU's decoder.
+
+    The log names the others.
+    """
     pictures = [Image.fromarray(picture) for picture in drawn(*_SIDES, range(4))]
-    expected = features(np.stack([preprocessing(_through(picture)) for picture in pictures]))
-    try:
-        found = features(np.stack(decoder([_encoded(picture) for picture in pictures])))
-    except (RuntimeError, ValueError) as error:
-        log.warning("JPEGs are decoded on the CPU: the GPU can't (%s)", error)
-        return None
-    cosine = least_cosine(found, expected)
-    if cosine >= AGREEMENT:
-        return decoder
-    log.warning(
-        "JPEGs are decoded on the CPU: with the GPU's the cosine of features is %.5f, less than %g",
-        *(cosine, AGREEMENT),
-    )
-    return None
+    agreeing = set()
+    for is_progressive in (False, True):
+        for subsampling in _SUBSAMPLINGS:
+            options = {"subsampling": subsampling, "progressive": is_progressive}
+            files = [_encoded(picture, options) for picture in pictures]
+            plain = plain_jpeg(files[0], 2 * _SIDES[0] * _SIDES[1])
+            assert plain is not None  # noqa: S101 - made above
+            expected = features(np.stack([preprocessing(_opened(data)) for data in files]))
+            try:
+                cosine = least_cosine(features(np.stack(decode(files))), expected)
+            except (RuntimeError, ValueError) as error:
+                log.warning("JPEGs (%s) are decoded on the CPU: %s", plain.format, error)
+                continue
+            # Written so that NaN is refused.
+            if cosine >= AGREEMENT:
+                agreeing.add(plain.format)
+                continue
+            log.warning(
+                "JPEGs (%s) are decoded on the CPU: with the GPU's the cosine of features is %.5f, "
+                "less than %g",
+                *(plain.format, cosine, AGREEMENT),
+            )
+    return frozenset(agreeing)
 
 
-def _encoded(picture: Image.Image) -> bytes:
+def _encoded(picture: Image.Image, options: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=90)
+    picture.save(file, "JPEG", quality=90, **options)
     return file.getvalue()
 
 
-def _through(picture: Image.Image) -> Image.Image:
-    """Return a picture as it comes back from a file."""
-    return Image.open(io.BytesIO(_encoded(picture))).convert("RGB")
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")

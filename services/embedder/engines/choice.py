@@ -19,8 +19,8 @@ import torch
 
 from services.embedder.engines import processor
 from services.embedder.engines.agreement import least_cosine
+from services.embedder.engines.apart import ApartEngine
 from services.embedder.engines.batch_size import best_batch, rate_of
-from services.embedder.engines.compiled import CompiledEngine
 from services.embedder.engines.cuda import CudaEngine
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine import Engine, EngineUnavailable
@@ -81,7 +81,7 @@ class EngineOptions:
 
     @property
     def compiles(self) -> bool:
-        """Return True where the choice keeps a processor busy for minutes."""
+        """Return True where the choice compiles, which takes up to minutes."""
         return Inference.COMPILE in self.kinds()
 
     def precisions(self) -> list[Precision]:
@@ -259,13 +259,13 @@ class Chooser:
         device = self._wish.device
         if precision not in processor.precisions(device):
             raise EngineUnavailable(f"{device} has no fast {precision}.")
+        if kind is Inference.COMPILE:
+            kept_compiled = self._memory.file("compiled")
+            return ApartEngine(self._network, self._size, precision, device, kept_compiled)
         if device.type != "cpu":
             if kind is Inference.OPENVINO:
                 raise EngineUnavailable(f"it's for CPUs, and ISE_DEVICE is {device}.")
-            compiled = kind is Inference.COMPILE
-            return CudaEngine(self._network, self._size, precision, device, compiled)
-        if kind is Inference.COMPILE:
-            return CompiledEngine(self._network, precision)
+            return CudaEngine(self._network, self._size, precision, device)
         if kind is Inference.EAGER:
             return EagerEngine(self._network, precision)
         kept = self._memory.file("openvino.xml")

@@ -49,8 +49,9 @@ class CudaEngine:
             # Shapes are fixed for graphs; the rest shares one program for any size.
             self._forward = torch.compile(copied, dynamic=True)
         self._graphs: dict[int, _Graph] = {}
-        # A stream of its own, so that copies of one engine overlap the kernels of another.
+        # Streams of its own: one computes, while the other copies the next pixels.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         try:
             self._record()
         except (
@@ -60,16 +61,36 @@ class CudaEngine:
             raise EngineUnavailable(str(error).partition("\n")[0]) from error
 
     def __call__(self, pixels: Pixels) -> Floats:
-        with torch.inference_mode(), torch.cuda.stream(self._stream):
-            # Bytes: a quarter of the size of floats. Pinned, so that the copy needn't be waited
-            # for.
-            batch = torch.from_numpy(pixels).pin_memory()
-            features = self.on_device(batch.to(self._device, non_blocking=True)).float()
-            found = torch.empty(features.shape, dtype=torch.float32, pin_memory=True)
-            found.copy_(features, non_blocking=True)
-        self._stream.synchronize()
-        floats: Floats = found.numpy()
-        return floats
+        return self.begin(pixels)()
+
+    def begin(self, pixels: Pixels) -> Callable[[], Floats]:
+        """Start on pixels, and return what waits for their features.
+
+        They are copied while the GPU works on those of an earlier call, and must stay as they are
+        until their features are there: see `pin`.
+        """
+        given = torch.from_numpy(pixels)
+        with torch.inference_mode():
+            # Bytes: a quarter of the size of floats. Pinned, so that nothing waits for the copy.
+            pinned = given if given.is_pinned() else given.pin_memory()
+            with torch.cuda.stream(self._copying):
+                batch = pinned.to(self._device, non_blocking=True)
+            with torch.cuda.stream(self._stream):
+                self._stream.wait_stream(self._copying)
+                # Memory of the one stream that the other uses: not to be given away before that.
+                batch.record_stream(self._stream)
+                features = self.on_device(batch).float()
+                found = torch.empty(features.shape, dtype=torch.float32, pin_memory=True)
+                found.copy_(features, non_blocking=True)
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                done.record(self._stream)
+
+        def finish() -> Floats:
+            done.synchronize()
+            floats: Floats = found.numpy()
+            return floats
+
+        return finish
 
     def on_device(self, batch: Tensor) -> Tensor:
         """Return the features of pixels that are on the GPU, on the current stream."""
@@ -129,3 +150,11 @@ class _Graph:
         self._pixels[: len(batch)].copy_(batch)
         self._graph.replay()
         return self._features[: len(batch)].clone()
+
+
+def pin(pixels: Pixels, device: torch.device) -> None:
+    """Let a GPU read memory by itself, for as long as this process runs, where that is possible."""
+    with torch.cuda.device(device):
+        runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        # An error just leaves it as it was: pixels are then copied once more.
+        runtime.cudaHostRegister(pixels.ctypes.data, pixels.nbytes, 0)

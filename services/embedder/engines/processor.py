@@ -1,6 +1,5 @@
 """Precisions that the processor, or the GPU, can compute in."""
 
-import gc
 import os
 import platform
 import sys
@@ -16,7 +15,6 @@ _BF16_ON_X86 = {"avx512_bf16", "amx_bf16"}
 _BF16_ON_ARM = "bf16"
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 _NICE = 10
-_SWITCH_S = 0.0005
 _BUSY = 1.5
 """Average of runnable threads for each core; a start alone stays below."""
 _WITHOUT_AVX512 = ("DEFAULT", "AVX2")
@@ -56,17 +54,11 @@ def is_busy() -> bool:
 
 
 def yield_to_others() -> None:
-    """Let the threads of other work go first, before this one and those that it starts.
-
-    This one compiles, which makes many objects: what exists is left out of the collections of
-    garbage, each of which would stop all threads for as long as looking through everything takes.
-    """
-    gc.freeze()
-    # An answer takes the interpreter's lock some twenty times, and waits this long for each, where
-    # Python's own 5 ms would add up.
-    sys.setswitchinterval(_SWITCH_S)
+    """Let the threads of other work go first, before this one and those that it starts."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        thread = threading.get_native_id()
+        nice = max(_NICE, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
 
 
 def _has_bf16() -> bool:

@@ -110,8 +110,7 @@ class QuantizedNetwork:
         cosine = self._cosine()
         if cosine is not None and not cosine >= AGREEMENT:
             raise EngineUnavailable(_disagreement(cosine))
-        kept = self._folder and self._folder / "openvino.xml"
-        engine = OpenVINOEngine(self._network, self._size, Precision.INT8, kept, self._quantized)
+        engine = self.unchecked()
         if cosine is None:
             held_out = self._calibration.held_out
             expected: Floats = EagerEngine(self._network)(held_out)
@@ -125,6 +124,11 @@ class QuantizedNetwork:
                 *(self.fingerprint, cosine, self._model),
             )
         return engine, self._speed(engine)
+
+    def unchecked(self) -> OpenVINOEngine:
+        """Return the engine, whether its features agree or not. Raises EngineUnavailable."""
+        kept = self._folder and self._folder / "openvino.xml"
+        return OpenVINOEngine(self._network, self._size, Precision.INT8, kept, self._quantized)
 
     def _speed(self, engine: OpenVINOEngine) -> Speed | None:
         """Return the speed that was measured on this kind of processor, or measure it."""
