@@ -112,9 +112,11 @@ def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
     ("env", "way_out"),
     [
         ({"MODEL": "mini-0"}, "`ise build`"),
-        ({"MODEL": "mini-0", "NETWORK": "net-0"}, "`ise build`"),
+        pytest.param(
+            {"MODEL": "mini-0", "NETWORK": "net-0"}, "`ise build`", marks=pytest.mark.slow
+        ),
         ({"NETWORK": "net-0"}, "`ise train-matching`"),
-        ({}, None),
+        pytest.param({}, None, marks=pytest.mark.slow),
         ({"MODEL": "mini-0", "IMAGES": "0"}, None),
     ],
 )
@@ -146,7 +148,9 @@ def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
     assert all(closed(port) for port in ports.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_in_the_pause_before_a_start_ends_all_three(tmp_path, ports, number):
     with started(tmp_path, ports, "--log-dir", "logs") as process:
         until(process.stdout, "Ctrl-C")

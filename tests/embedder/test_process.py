@@ -81,6 +81,7 @@ def until(send, refusal):
             time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_hanging_up_ends_the_training(tmp_path):
     with serving(EmbedderSettings(_env_file=None, data_dir=tmp_path)) as client:
         models = until(lambda: client.send(embedder.list_models()), Unavailable)

@@ -45,6 +45,7 @@ def still_hangs(proxy: HangingEmbedder, service: Any, job: Job) -> bool:
     return proxy.hanging > 0 and not service.send(indexer.get_job(job.id)).state.ended
 
 
+@pytest.mark.slow
 def test_pictures_of_the_former_model_and_all_else_come_in_while_late_ones_hang(
     service_at: Any,
     tmp_path: Path,
