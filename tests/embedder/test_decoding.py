@@ -168,7 +168,7 @@ def test_those_who_wait_at_the_end_are_answered():
             waiting = asyncio.create_task(all_of(decoders, [poison.scan_bomb()] * 3))
             await asyncio.sleep(0.1)
             pids = decoders.pids
-        return await asyncio.wait_for(waiting, 5), pids
+        return await asyncio.wait_for(waiting, 60), pids
 
     outcomes, pids = asyncio.run(scenario())
     assert all(isinstance(outcome, Unavailable) for outcome in outcomes)

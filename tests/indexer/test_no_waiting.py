@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.hanging import HangingEmbedder, hanging_embedder
+from services.indexer.publishing import pending, publisher
 from services.indexer.publishing.retention import Retention
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
@@ -39,6 +40,11 @@ def alone(embedder: Any) -> Iterator[HangingEmbedder]:
 def second(other_embedder: Any) -> Iterator[HangingEmbedder]:
     with hanging_embedder(other_embedder.url) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _as_patient_as_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "PATIENCE_S", pending.PATIENCE_S)
 
 
 def still_hangs(proxy: HangingEmbedder, service: Any, job: Job) -> bool:
