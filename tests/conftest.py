@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.route_contexts import derived_once
 from tests.unsynced import without_syncs
 
 
@@ -47,6 +48,6 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _without_syncs() -> Iterator[None]:
-    with without_syncs():
+def _without_waits() -> Iterator[None]:
+    with without_syncs(), derived_once():
         yield
