@@ -24,6 +24,7 @@ from services.embedder.preprocess import Preprocessing
 from services.embedder.registry import load_backbone
 from shared.maths.floats import SAME_FEATURES, furthest
 from shared.media.images import decode
+from tests.embedder.bf16 import with_bf16
 from tests.floats import assert_same, least_cosine
 
 pytestmark = pytest.mark.floats
@@ -105,7 +106,7 @@ def test_whichever_engine_wins_the_race_features_are_the_same(
     assert furthest(found(pixels), expected) <= SAME_FEATURES
 
 
-@pytest.mark.skipif(PRECISIONS == [Precision.FP32], reason="this processor has no bf16")
+@with_bf16
 @pytest.mark.parametrize("remembered", ["eager-bf16", "openvino-fp32", "eager-fp32"])
 def test_what_an_earlier_version_remembers_does_not_bring_other_features_back(
     mini, tmp_path, remembered
@@ -265,7 +266,7 @@ class Picky(nn.Module):
         return images.mean(dim=(2, 3))
 
 
-@pytest.mark.skipif(PRECISIONS == [Precision.FP32], reason="this processor has no bf16")
+@with_bf16
 def test_a_network_that_torch_cannot_run_in_low_precision_runs_in_fp32(tmp_path, caplog):
     backbone = Backbone("picky", Picky(), Preprocessing((32, 32), (32, 32)), "mean")
     wish = {"inference": Inference.EAGER, "cache_dir": tmp_path}

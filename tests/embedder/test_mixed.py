@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from services.embedder.engines import converter, processor
+from services.embedder.engines import converter
 from services.embedder.engines import openvino as openvino_engine
 from services.embedder.engines.agreement import least_cosine
 from services.embedder.engines.choice import Chooser, EngineOptions
-from services.embedder.engines.eager import CPU, EagerEngine
+from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import EngineUnavailable
 from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.mixed import MixedEngine, _Chain, halves
@@ -18,13 +18,11 @@ from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine, model_of
 from services.embedder.engines.pictures import drawn
 from services.embedder.registry import load_backbone
+from tests.embedder.bf16 import with_bf16
 from tests.floats import assert_same
 
 pytestmark = pytest.mark.floats
 SIZE = (32, 32)
-with_bf16 = pytest.mark.skipif(
-    Precision.MIXED not in processor.precisions(CPU), reason="this processor has no bf16"
-)
 
 
 class Residual(nn.Module):
