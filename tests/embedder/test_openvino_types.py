@@ -5,19 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from torch import nn
 
-from services.embedder.engines import processor
 from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from tests.e2e.engine import REPOSITORY
-
-with_bf16 = pytest.mark.skipif(
-    Precision.MIXED not in processor.precisions(torch.device("cpu")),
-    reason="this processor has no bf16",
-)
+from tests.embedder.bf16 import with_bf16
 
 _PROGRAM = """
 import sys, threading
