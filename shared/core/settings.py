@@ -141,7 +141,7 @@ class ServiceSettings(Settings):
     max_image_bytes: int = Field(64 * 1024 * 1024, description="Most bytes per image.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels per image.")
     decode_seconds: float = Field(
-        20.0, gt=0, description="Time limit for decoding an image, in seconds."
+        20.0, gt=0, description="Limit of processor time for decoding an image, in seconds."
     )
     decode_bytes: int = Field(
         2 * 1024**3,

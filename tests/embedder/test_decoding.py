@@ -92,6 +92,32 @@ def test_a_file_that_takes_too_long_fails_alone(encoded):
     assert replaced == 1
 
 
+def test_a_process_that_gets_no_processor_for_long_loses_no_file(encoded):
+    async def scenario():
+        async with pool(seconds=0.5) as decoders:
+            [pid] = decoders.pids
+            os.kill(pid, signal.SIGSTOP)
+            answer = asyncio.create_task(all_of(decoders, [encoded()]))
+            await asyncio.sleep(1.0)
+            os.kill(pid, signal.SIGCONT)
+            return (await answer)[0], decoders.replaced
+
+    pixels, replaced = asyncio.run(scenario())
+    np.testing.assert_array_equal(pixels, PREPROCESSING(decode(encoded())))
+    assert replaced == 0
+
+
+def test_a_process_that_waits_for_ever_is_replaced(encoded):
+    async def scenario():
+        async with pool(seconds=0.1) as decoders:
+            os.kill(decoders.pids[0], signal.SIGSTOP)
+            return await all_of(decoders, [encoded()]), decoders.replaced
+
+    [stopped], replaced = asyncio.run(scenario())
+    assert "ISE_DECODE_SECONDS" in stopped.detail
+    assert replaced == 1
+
+
 def test_a_file_that_needs_too_much_memory_fails_alone(encoded):
     files = [encoded(), poison.plain_png(9000, 9000), encoded()]
 

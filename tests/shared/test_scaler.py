@@ -84,6 +84,29 @@ def test_a_picture_of_too_much_time_fails_alone():
         assert scaler.replaced == 1
 
 
+def test_a_process_that_gets_no_processor_for_long_loses_no_file():
+    with scaling(limits=ScaleLimits(seconds=0.5), count=1) as scaler:
+        scaler.thumbnail(small_jpeg(), 64, 10**8)
+        [process] = scaler._idle
+        pid = process._process.pid
+        os.kill(pid, signal.SIGSTOP)
+        later = threading.Timer(1.0, os.kill, (pid, signal.SIGCONT))
+        later.start()
+        # More than the socket holds, so that sending waits too.
+        assert scaler.thumbnail(png(64, 64) + bytes(4 * MIB), 64, 10**8)
+        later.join()
+        assert scaler.replaced == 0
+
+
+def test_a_process_that_waits_for_ever_is_replaced():
+    with scaling(limits=ScaleLimits(seconds=0.1), count=1) as scaler:
+        scaler.thumbnail(small_jpeg(), 64, 10**8)
+        os.kill(scaler._idle[0]._process.pid, signal.SIGSTOP)
+        with pytest.raises(BadImage, match="ISE_DECODE_SECONDS"):
+            scaler.thumbnail(small_jpeg(), 64, 10**8)
+        assert scaler.replaced == 1
+
+
 def test_a_process_that_was_killed_loses_no_file():
     with scaling(count=1) as scaler:
         scaler.thumbnail(small_jpeg(), 64, 10**8)

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -22,6 +24,7 @@ from services.embedder.decoding.task import (
     Task,
 )
 from shared.core.errors import BadImage
+from shared.media.limited.allowance import Allowance
 from shared.media.limited.process import launched
 
 _START_SECONDS = 60.0
@@ -98,7 +101,7 @@ class Decoder:
             os.close(memory)
         decoder = cls(process, ours, shared, limits)
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with _within(Allowance(process.pid, _START_SECONDS)):
                 await decoder._answer()
         except BaseException:
             await decoder.end()
@@ -111,7 +114,7 @@ class Decoder:
 
     async def decode(self, task: Task, data: bytes) -> Decoded:
         """Raises BadImage, DecoderEnded, and TimeoutError, after which only `end` may be called."""
-        async with asyncio.timeout(self._limits.seconds):
+        async with _within(Allowance(self.pid, self._limits.seconds)):
             try:
                 request = task.request(data, self._shared)
                 await asyncio.get_running_loop().sock_sendall(self._channel, request)
@@ -163,6 +166,27 @@ class Decoder:
                 raise DecoderEnded
             view = view[count:]
         return buffer
+
+
+@asynccontextmanager
+async def _within(allowance: Allowance) -> AsyncIterator[None]:
+    """Raises TimeoutError in what is done within, once the time is used up."""
+    loop = asyncio.get_running_loop()
+    later: asyncio.Handle
+    async with asyncio.timeout(None) as limit:
+
+        def look() -> None:
+            nonlocal later
+            if left := allowance.left():
+                later = loop.call_later(left, look)
+            else:
+                limit.reschedule(loop.time())
+
+        later = loop.call_soon(look)
+        try:
+            yield
+        finally:
+            later.cancel()
 
 
 def _anonymous_file() -> int:

@@ -5,12 +5,13 @@ import os
 import socket
 import subprocess
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from shared.core.budget import Budget
 from shared.core.errors import BadImage, Unavailable
+from shared.media.limited.allowance import Allowance
 from shared.media.limited.process import launched
 from shared.media.limited.weight import decoding_weight
 from shared.media.limited.worker import ANSWER, REQUEST, Outcome
@@ -160,7 +161,7 @@ class _Process:
                 raise
         started = cls(process, ours, limits)
         try:
-            started._answer(time.monotonic() + _START_S)
+            started._answer(Allowance(process.pid, _START_S))
         except BaseException:
             started.end()
             raise
@@ -168,41 +169,45 @@ class _Process:
 
     def scale(self, data: bytes, pixels: int, max_pixels: int) -> tuple[Outcome, bytes]:
         """Raises TimeoutError, _Ended; the process is then of no more use."""
-        until = time.monotonic() + self._limits.seconds
-        try:
-            self._channel.settimeout(self._limits.seconds)
-            self._channel.sendall(REQUEST.pack(pixels, max_pixels, len(data)))
-            self._channel.sendall(data)
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise _Ended from error
-        return self._answer(until)
+        allowance = Allowance(self._process.pid, self._limits.seconds)
+        self._send(REQUEST.pack(pixels, max_pixels, len(data)), allowance)
+        self._send(data, allowance)
+        return self._answer(allowance)
 
     def end(self) -> None:
         self._channel.close()
         self._process.kill()
         self._process.wait()
 
-    def _answer(self, until: float) -> tuple[Outcome, bytes]:
-        outcome, size = ANSWER.unpack(self._received(ANSWER.size, until))
-        return Outcome(outcome), self._received(size, until)
+    def _answer(self, allowance: Allowance) -> tuple[Outcome, bytes]:
+        outcome, size = ANSWER.unpack(self._received(ANSWER.size, allowance))
+        return Outcome(outcome), self._received(size, allowance)
 
-    def _received(self, size: int, until: float) -> bytes:
+    def _send(self, data: bytes, allowance: Allowance) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._within(allowance, self._channel.send, view) :]
+
+    def _received(self, size: int, allowance: Allowance) -> bytes:
         buffer = bytearray(size)
         view = memoryview(buffer)
         while view:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._channel.settimeout(left)
-            try:
-                count = self._channel.recv_into(view)
-            except TimeoutError:
-                raise
-            except OSError as error:
-                raise _Ended from error
+            count = self._within(allowance, self._channel.recv_into, view)
             if not count:
                 raise _Ended
             view = view[count:]
         return bytes(buffer)
+
+    def _within(
+        self, allowance: Allowance, transfer: Callable[[memoryview], int], view: memoryview
+    ) -> int:
+        """Return the bytes transferred. Raises TimeoutError, _Ended."""
+        while left := allowance.left():
+            self._channel.settimeout(left)
+            try:
+                return transfer(view)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise _Ended from error
+        raise TimeoutError

@@ -5,7 +5,6 @@ end is closed. Its memory and its time are limited, so that a hostile file affec
 """
 
 import io
-import math
 import signal
 import socket
 import struct
@@ -21,7 +20,7 @@ REQUEST = struct.Struct("<IQQ")
 ANSWER = struct.Struct("<BI")
 """Outcome, bytes that follow."""
 _LATE_S = 2
-"""Seconds by which the process outlives its limit; by then the service has ended it."""
+"""Processor time by which the process outlives its limit; by then the service has ended it."""
 
 
 class Outcome(IntEnum):
@@ -39,16 +38,16 @@ class Outcome(IntEnum):
 
 def main(argv: list[str]) -> None:
     fd, memory = int(argv[1]), int(argv[2])
-    seconds = math.ceil(float(argv[3])) + _LATE_S
+    seconds = float(argv[3]) + _LATE_S
     confine(memory)
     with socket.socket(fileno=fd) as service:
         service.sendall(ANSWER.pack(Outcome.READY, 0))
         while header := received(service, REQUEST.size):
             # If the service was killed meanwhile, nobody else would end a decoding that hangs.
-            signal.alarm(seconds)
+            signal.setitimer(signal.ITIMER_PROF, seconds)
             pixels, max_pixels, size = REQUEST.unpack(header)
             outcome, body = _scaled(received(service, size), pixels, max_pixels)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             service.sendall(ANSWER.pack(outcome, len(body)) + body)
 
 
