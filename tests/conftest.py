@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.prompt_servers import ending_at_once
+from tests.route_contexts import derived_once
 from tests.unsynced import without_syncs
 
 
@@ -47,6 +49,6 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _without_syncs() -> Iterator[None]:
-    with without_syncs():
+def _without_waits() -> Iterator[None]:
+    with without_syncs(), derived_once(), ending_at_once():
         yield

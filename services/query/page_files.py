@@ -1,10 +1,12 @@
 """The web page: its files, read once from the package, and the headers that fence them in."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import PurePath
 
 from fastapi import FastAPI, Request, Response
@@ -41,6 +43,10 @@ _MEDIA_TYPES = {
 }
 
 
+_FRAME = re.compile(r" *<!-- (frame_\w+\.html)(?: (\w+))? -->\n")
+"""The place of a part that documents share, and the view that its links lead to."""
+
+
 @dataclass(frozen=True)
 class PageFile:
     """A file of the page as it is sent. `etag` follows its content, whatever the file's time."""
@@ -59,9 +65,22 @@ def _files() -> dict[str, PageFile]:
         media_type = _MEDIA_TYPES.get(PurePath(entry.name).suffix)
         if media_type is not None:
             body = entry.read_bytes()
+            if entry.name.endswith(".html"):
+                body = _framed(body.decode(), folder).encode()
             etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
             files[entry.name] = PageFile(body, media_type, etag)
     return files
+
+
+def _framed(document: str, folder: Traversable) -> str:
+    """Fill in the parts that documents share, and mark the link to the view itself."""
+
+    def part(place: re.Match[str]) -> str:
+        text = (folder / place[1]).read_text(encoding="utf-8")
+        own = f'data-view="{place[2]}"'
+        return text.replace(own, f'{own} aria-current="page"')
+
+    return _FRAME.sub(part, document)
 
 
 def open_paths() -> frozenset[str]:

@@ -146,6 +146,17 @@ class TrashedImage(Wire):
     expires_at: str | None = Field(description="When it is deleted for good.")
 
 
+class TrashQuery(Wire):
+    """Parameters of a list of the trash."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        100, description="Number of images on a page."
+    )
+    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
+        None, description="`next` of the previous page."
+    )
+
+
 class TrashPage(Wire):
     """A page of the trash, what was deleted last first."""
 

@@ -76,6 +76,17 @@ class Judgement(Wire):
     judged_at: str = Field(description="Time of the judgement, ISO 8601.")
 
 
+class JudgementsQuery(Wire):
+    """Parameters of a list of judgements."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_JUDGEMENTS)] = Field(
+        100, description="Number of judgements on a page."
+    )
+    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
+        None, description="`next` of the previous page."
+    )
+
+
 class Judgements(Wire):
     """A page of judgements, the oldest first."""
 

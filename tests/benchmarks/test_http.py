@@ -1,9 +1,12 @@
 """A small run of the benchmark of searches over HTTP: every one is answered, and it's reported."""
 
+import pytest
+
 from benchmarks import features, http, product
 from benchmarks.report_http import over_http
 
 
+@pytest.mark.slow
 def test_every_request_is_answered_and_told_of(tmp_path):
     product.fill(tmp_path, features.chunks(1500, 32))
     product.build(tmp_path)

@@ -79,7 +79,7 @@ def start() -> Iterator[Start]:
     yield run
     for server, thread, listener in running:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         listener.close()
 
 

@@ -333,7 +333,7 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
     @app.get("/v1/images/{image_id}/file")
     def picture(request: Request, image_id: str) -> Response:
         if stand_in.hold is not None:
-            stand_in.hold.wait(timeout=10)
+            stand_in.hold.wait(timeout=60)
         if image_id in stand_in.broken:
             raise NotFound("The file is gone.")
         return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")

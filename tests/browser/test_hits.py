@@ -71,7 +71,17 @@ def test_what_came_as_a_vector_has_its_id_and_a_placeholder(visit, start, pictur
     visit.forgive("404")
 
 
-@pytest.mark.parametrize("path", ["", "?term=sun", "?similar=sea%2601", "?term=nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "?term=sun",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("?similar=sea%2601", "?term=nothing")
+        ),
+    ],
+)
 def test_nothing_is_wider_than_a_small_screen(visit, stand_in, path):
     page = visit.open(f"{stand_in.url}{path}")
     expect(page.locator(".hit .name, .state, .tile").first).to_be_visible()

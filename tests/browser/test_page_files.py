@@ -55,6 +55,17 @@ def test_nothing_else_is_served(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
+def test_views_share_their_frame_and_mark_their_own_link(client: TestClient) -> None:
+    search, manage = client.get("/").text, client.get("/manage").text
+    for shared in ("frame_icons.html", "frame_rail.html"):
+        part = (PAGE / shared).read_text(encoding="utf-8")
+        assert part in search
+        assert part in manage.replace(' aria-current="page"', "")
+    assert 'data-view="manage" aria-current="page"' in manage
+    assert "aria-current" not in search
+    assert "<!--" not in search + manage
+
+
 def test_the_page_is_no_part_of_the_api(client: TestClient) -> None:
     assert client.get("/openapi.json").json()["paths"] == {}
 

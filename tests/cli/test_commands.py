@@ -211,11 +211,11 @@ def test_no_service_no_traceback(ise, monkeypatch, tmp_path):
     "command",
     [
         ("ingest", "photos"),
-        ("ingest", "photos", "--sync"),
+        pytest.param(("ingest", "photos", "--sync"), marks=pytest.mark.slow),
         ("add", "a.jpg"),
-        ("reembed",),
+        pytest.param(("reembed",), marks=pytest.mark.slow),
         ("build",),
-        ("train-matching",),
+        pytest.param(("train-matching",), marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )

@@ -92,6 +92,7 @@ def test_starts_waits_tells_and_ends(tmp_path):
     assert (tmp_path / "logs" / "one.log").read_text() == f"hello from {two[0].port}\n"
 
 
+@pytest.mark.slow
 def test_env_reaches_the_processes_and_a_service_that_never_is_ready_is_named():
     waits: list[dict[str, str]] = []
     group = ServiceGroup([service(ANSWERS)], env={"NEVER_READY": "1"})
@@ -151,6 +152,7 @@ FAILS_LATER = ANSWERS.replace(
 )
 
 
+@pytest.mark.slow
 def test_one_that_cannot_start_again_says_why_and_is_tried_until_it_can(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ServiceGroup([service(FAILS_LATER)]) as group:

@@ -189,6 +189,7 @@ def test_what_went_wrong_is_tried_again(tmp_path):
         watcher.good = True
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_taken_away_and_comes_back_is_followed_again(tmp_path):
     (tmp_path / "disk").mkdir()
     with Watcher(tmp_path / "disk") as watcher:

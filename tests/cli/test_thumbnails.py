@@ -104,6 +104,7 @@ def on_a_terminal(*arguments):
     return written.decode()
 
 
+@pytest.mark.slow
 def test_search_shows_pictures_on_a_terminal_only(fake, ise):
     fake.thumbnail = jpeg("red", "blue")
     assert "▀" in on_a_terminal("search", "--term", "cat")

@@ -103,7 +103,7 @@ def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
         assert f"The page: http://127.0.0.1:{ports['query']}/" in told
         assert f"http://127.0.0.1:{ports['indexer']}/docs" in told
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert all(closed(port) for port in ports.values())
 
@@ -112,9 +112,11 @@ def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
     ("env", "way_out"),
     [
         ({"MODEL": "mini-0"}, "`ise build`"),
-        ({"MODEL": "mini-0", "NETWORK": "net-0"}, "`ise build`"),
+        pytest.param(
+            {"MODEL": "mini-0", "NETWORK": "net-0"}, "`ise build`", marks=pytest.mark.slow
+        ),
         ({"NETWORK": "net-0"}, "`ise train-matching`"),
-        ({}, None),
+        pytest.param({}, None, marks=pytest.mark.slow),
         ({"MODEL": "mini-0", "IMAGES": "0"}, None),
     ],
 )
@@ -122,7 +124,7 @@ def test_models_that_do_not_fit_the_index_are_told_of_in_a_line(tmp_path, ports,
     with started(tmp_path, ports, "--log-dir", "logs", **env) as process:
         until(process.stdout, "Ctrl-C")
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     *warning, last = out.splitlines()
     assert (errors, last) == ("", "Stopping all three.")
     assert len(warning) == (1 if way_out else 0)
@@ -136,7 +138,7 @@ def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
         told = until(process.stdout, "is back")
         assert not any(closed(port) for port in ports.values())
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors, out) == (0, "", "Stopping all three.\n")
     assert told.splitlines() == [
         "The indexer exited with code 9. It restarts in a second; the others keep running.",
@@ -146,28 +148,30 @@ def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
     assert all(closed(port) for port in ports.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_in_the_pause_before_a_start_ends_all_three(tmp_path, ports, number):
     with started(tmp_path, ports, "--log-dir", "logs") as process:
         until(process.stdout, "Ctrl-C")
         httpx.get(f"http://127.0.0.1:{ports['embedder']}/end", trust_env=False)
         until(process.stdout, "It restarts in")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert all(closed(port) for port in ports.values())
 
 
 def test_one_that_never_starts_is_named_with_its_last_lines(tmp_path, ports):
     with started(tmp_path, ports, FAILS="embedder") as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors == "The embedder exited with code 1.\n  no weights\n"
 
 
 def test_why_one_can_not_start_is_said_once_and_last(tmp_path, ports):
     with started(tmp_path, ports, FAILS="indexer", SAYS="error: The folder is locked.") as process:
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (1, "The indexer can't start: The folder is locked.\n")
     assert "locked" not in out
 
@@ -175,13 +179,13 @@ def test_why_one_can_not_start_is_said_once_and_last(tmp_path, ports):
 def test_why_one_can_not_start_is_in_its_log_too(tmp_path, ports):
     said = "error: The folder is locked."
     with started(tmp_path, ports, "--log-dir", "logs", FAILS="indexer", SAYS=said) as process:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert (tmp_path / "logs" / "indexer.log").read_text() == f"{said}\n"
 
 
 def test_a_typing_slip_is_told_of_first(tmp_path, ports):
     with started(tmp_path, ports, FAILS="query", ISE_DATADIR="x") as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     assert out.startswith("ISE_DATADIR is not a setting; did you mean ISE_DATA_DIR?\n")
 
 
@@ -190,7 +194,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path, ports):
         socket.create_server(("127.0.0.1", ports["query"])),
         started(tmp_path, ports) as process,
     ):
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert errors.startswith(f"Port {ports['query']} of the query is already in use.")
     assert errors.count("\n") == 1
@@ -200,7 +204,7 @@ def test_json_gives_the_addresses_and_leaves_the_rest_to_stderr(tmp_path, ports)
     with started(tmp_path, ports, "--json") as process:
         urls = json.loads(until(process.stdout, "}"))
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     assert urls == {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     assert (process.returncode, out) == (0, "")
     assert "query    | query listens" in errors

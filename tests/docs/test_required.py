@@ -34,6 +34,7 @@ def test_known():
     ("required", "told"),
     [("1", "1 failed, 2 skipped, 1 xfailed, 1 error"), ("", "4 skipped, 1 xfailed")],
 )
+@pytest.mark.slow
 def test_what_is_skipped_has_failed_where_all_is_required(
     tmp_path: Path, required: str, told: str
 ) -> None:

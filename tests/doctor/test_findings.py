@@ -245,6 +245,7 @@ def test_what_is_wrong_with_a_catalogue(tmp_path):
     assert "can't be read" in told()
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_catalogue_in_postgresql(tmp_path, postgres, monkeypatch):
     (tmp_path / "data").mkdir()
 

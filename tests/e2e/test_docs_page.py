@@ -39,7 +39,14 @@ def expect_status(block: Locator, status: int) -> None:
     expect(answered.last).to_contain_text(str(status))
 
 
-@pytest.mark.parametrize("name", ["query", "indexer", "embedder"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "query",
+        pytest.param("indexer", marks=pytest.mark.slow),
+        pytest.param("embedder", marks=pytest.mark.slow),
+    ],
+)
 def test_it_renders_and_asks_nobody_else(
     page: Page, engine: Engine, complaints: list[str], name: str
 ) -> None:
@@ -53,6 +60,7 @@ def test_it_renders_and_asks_nobody_else(
     assert complaints == []
 
 
+@pytest.mark.slow
 def test_a_search_by_upload_is_tried_out(
     page: Page, engine: Engine, complaints: list[str], sample: Path
 ) -> None:
@@ -75,6 +83,7 @@ def test_a_search_by_term_is_tried_out(page: Page, engine: Engine) -> None:
     expect(block.locator(".live-responses-table")).to_contain_text('"mode": "tag"')
 
 
+@pytest.mark.slow
 def test_a_key_is_given_by_authorize(context: BrowserContext, tmp_path: Path) -> None:
     settings = QuerySettings(_env_file=None, data_dir=tmp_path, api_key="the-key")
     with serving(create_app(settings)) as url:
@@ -97,6 +106,7 @@ def test_a_key_is_given_by_authorize(context: BrowserContext, tmp_path: Path) ->
         page.close()
 
 
+@pytest.mark.slow
 def test_an_error_is_shown_by_its_own_example(page: Page, engine: Engine) -> None:
     page.goto(f"{engine.group.url('query')}/docs")
     block = page.locator("#operations-images-get_image")

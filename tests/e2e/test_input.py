@@ -82,7 +82,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(start: Start) -> Non
 
 def answer(port: int, head: str, body: bytes) -> int:
     """The status that comes while the body has not ended."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(head.encode())
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(body)

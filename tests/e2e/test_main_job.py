@@ -163,6 +163,7 @@ def test_a_restart_keeps_everything(start: Start, sample: Path) -> None:
     assert after.snapshot == before.snapshot
 
 
+@pytest.mark.slow
 def test_no_search_fails_while_snapshots_change(engine: Engine) -> None:
     image_id = engine.ask(query.search_term("tree", limit=1)).hits[0].id
     seen = set()

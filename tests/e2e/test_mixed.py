@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from shared.clients import query
 from shared.contracts.answer import Hit, Mode
 from tests.e2e.engine import Engine
@@ -10,6 +12,7 @@ _LEAST = 4
 _FIRST = 5
 
 
+@pytest.mark.slow
 def test_a_picture_and_a_word_find_what_is_both_better_than_the_picture_alone(
     engine: Engine,
 ) -> None:

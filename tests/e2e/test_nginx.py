@@ -114,7 +114,7 @@ def _nginx(folder: Path, query_port: int, port: int, plain_port: int) -> Iterato
     (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, user=user))
     process = subprocess.Popen([program, "-c", folder / "nginx.conf", "-p", folder])
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -126,7 +126,7 @@ def _nginx(folder: Path, query_port: int, port: int, plain_port: int) -> Iterato
         yield
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +255,7 @@ def test_another_name_and_another_site_are_refused(site: Site) -> None:
 
 def written(site: Site, service: str, request_id: str) -> str:
     """The line of a write, which comes to the file by way of a thread that listens."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while True:
         found = [
             line
@@ -290,7 +290,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length(site: Site) -> None:
         f"Content-Length: {600 * 2**20}\r\n\r\n"
     )
     with (
-        socket.create_connection(("127.0.0.1", site.port), timeout=30) as plain,
+        socket.create_connection(("127.0.0.1", site.port), timeout=120) as plain,
         site.trust.wrap_socket(plain, server_hostname=HOST) as connection,
     ):
         connection.sendall(request.encode())

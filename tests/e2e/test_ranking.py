@@ -52,6 +52,7 @@ def test_a_transform_goes_with_the_snapshot(start: Start, sample: Path) -> None:
         check_self_match(engine, late[0].read_bytes(), ids[0], before.dim or 0)
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_one_page_that_fetches_nothing(
     engine: Engine, sample: Path, tmp_path: Path
 ) -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from image_search import Client, InvalidInput, NotFound, Sort
-from image_search.langchain import ImageSearchRetriever as LangChainRetriever
-from image_search.llama_index import ImageSearchRetriever as LlamaIndexRetriever
 from tests.e2e.engine import Engine
 
 
@@ -60,6 +58,10 @@ def test_a_change_is_taken_back_by_its_token(client: Client, sample: Path) -> No
 
 
 def test_retrievers_give_documents_with_what_is_known(client: Client) -> None:
+    # They take seconds to import, in each process that collects tests.
+    from image_search.langchain import ImageSearchRetriever as LangChainRetriever
+    from image_search.llama_index import ImageSearchRetriever as LlamaIndexRetriever
+
     tag = client.tags(limit=1).tags[0].tag
     wanted = [hit.id for hit in client.search(term=tag, limit=3).hits]
     documents = LangChainRetriever(client=client, limit=3).invoke(tag)

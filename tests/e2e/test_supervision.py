@@ -44,7 +44,7 @@ class Up:
 
     def ready(self, name: str = "query") -> dict[str, object]:
         try:
-            answer = httpx.get(f"{self.url(name)}/ready", trust_env=False, timeout=30)
+            answer = httpx.get(f"{self.url(name)}/ready", trust_env=False, timeout=120)
         except httpx.TransportError:
             return {}
         return dict(answer.json()) if answer.is_success else {}

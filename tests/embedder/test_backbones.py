@@ -53,6 +53,7 @@ def random_weights(network):
 
 
 @pytest.mark.parametrize(("name", "dim"), TIMM.items())
+@pytest.mark.slow
 def test_timm_networks_from_a_file(name, dim, timm, saved):
     weights = saved(random_weights(timm.create_model(name, num_classes=10)))
     backbone = load_backbone(name, weights)

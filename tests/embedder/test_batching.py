@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -11,16 +10,20 @@ from shared.core.errors import BadImage, ISEError, Overloaded, Unavailable
 
 
 class Doubler:
-    """The work: doubles; a poisoned item spoils its batch. Records the batches."""
+    """The work: doubles; a poisoned item spoils its batch. Records the batches.
 
-    def __init__(self, poison=(), seconds=0.0):
+    `gate`: no batch ends before it is open.
+    """
+
+    def __init__(self, poison=(), gate=None):
         self.poison = set(poison)
-        self.seconds = seconds
+        self.gate = gate
         self.batches = []
 
     def __call__(self, items):
         self.batches.append(list(items))
-        time.sleep(self.seconds)
+        if self.gate is not None:
+            self.gate.wait(60)
         if self.poison.intersection(items):
             raise ValueError("poison")
         return [2 * item for item in items]
@@ -41,6 +44,19 @@ async def call(running, items, bulk=False):
     with running.admit(len(items), bulk) as seat:
         outcomes = await asyncio.gather(*map(seat.run, items), return_exceptions=True)
     return [o if isinstance(o, BaseException) else o.value for o in outcomes]
+
+
+async def until(condition):
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def all_wait(running, work, count):
+    """Until the first batch of so many items is at work, and the others are in the queue."""
+    await until(
+        lambda: work.batches and len(work.batches[0]) + sum(running.waiting.values()) == count
+    )
 
 
 @given(
@@ -82,24 +98,30 @@ def test_a_measured_size_of_batches_holds_from_then_on():
 
 
 def test_calls_at_the_same_time_share_batches():
-    work = Doubler(seconds=0.01)
+    work = Doubler(gate=threading.Event())
 
     async def scenario():
         async with batcher(work, max_batch=8) as running:
-            await asyncio.gather(*(call(running, [i]) for i in range(16)))
+            calls = asyncio.gather(*(call(running, [i]) for i in range(16)))
+            await all_wait(running, work, 16)
+            work.gate.set()
+            await calls
 
     asyncio.run(scenario())
     assert len(work.batches) < 6
 
 
 def test_a_small_call_does_not_wait_for_a_large_one():
-    work = Doubler(seconds=0.01)
+    work = Doubler(gate=threading.Event())
 
     async def scenario():
         async with batcher(work) as running:
             large = asyncio.create_task(call(running, list(range(100))))
-            await asyncio.sleep(0.015)
-            assert await call(running, [1000]) == [2000]
+            await all_wait(running, work, 100)
+            small = asyncio.create_task(call(running, [1000]))
+            await all_wait(running, work, 101)
+            work.gate.set()
+            assert await small == [2000]
             assert not large.done()
             await large
 
@@ -127,7 +149,7 @@ def test_those_who_left_are_skipped():
 
     def work(items):
         seen.extend(items)
-        gate.wait(5)
+        gate.wait(60)
         return list(items)
 
     async def scenario():
@@ -151,7 +173,7 @@ def test_a_full_queue_turns_away_and_takes_again():
     gate = threading.Event()
 
     def work(items):
-        gate.wait(5)
+        gate.wait(60)
         return list(items)
 
     async def scenario():
@@ -176,7 +198,7 @@ def test_a_full_queue_turns_away_and_takes_again():
 def test_a_broken_worker_answers_all_and_says_so(broken):
     async def scenario():
         async with batcher(broken) as running:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 outcomes = await asyncio.gather(*(call(running, [i] * 3) for i in range(5)))
             assert all(isinstance(o, Unavailable) for outcome in outcomes for o in outcome)
             assert running.failure is not None
@@ -184,12 +206,6 @@ def test_a_broken_worker_answers_all_and_says_so(broken):
                 await call(running, [1])
 
     asyncio.run(scenario())
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def test_a_broken_worker_is_started_anew():
@@ -226,7 +242,7 @@ def test_a_worker_that_hangs_is_left_behind():
         return list(items)
 
     async def scenario():
-        async with batcher(hangs, renew=Doubler, seconds=1.0, max_batch=1) as running:
+        async with batcher(hangs, renew=Doubler, seconds=2.0, max_batch=1) as running:
             outcomes = await call(running, [1, 2, 3])
             assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
             await until(lambda: running.failure is None)
@@ -239,13 +255,16 @@ def test_a_worker_that_hangs_is_left_behind():
 
 
 def test_who_waits_goes_before_bulk():
-    work = Doubler(seconds=0.01)
+    work = Doubler(gate=threading.Event())
 
     async def scenario():
         async with batcher(work) as running:
             large = asyncio.create_task(call(running, list(range(40)), bulk=True))
-            await asyncio.sleep(0.015)
-            assert await call(running, [1000, 1001]) == [2000, 2002]
+            await all_wait(running, work, 40)
+            waiting = asyncio.create_task(call(running, [1000, 1001]))
+            await all_wait(running, work, 42)
+            work.gate.set()
+            assert await waiting == [2000, 2002]
             await large
 
     asyncio.run(scenario())
@@ -259,7 +278,7 @@ def test_bulk_leaves_room_in_the_queue_for_who_waits():
     gate = threading.Event()
 
     def work(items):
-        gate.wait(5)
+        gate.wait(60)
         return list(items)
 
     async def scenario():
@@ -295,10 +314,15 @@ def test_a_lack_of_memory_is_not_tried_again():
 
 
 def test_those_who_wait_at_the_end_are_answered():
+    work = Doubler(gate=threading.Event())
+
     async def scenario():
-        async with batcher(Doubler(seconds=0.05), max_batch=1) as running:
+        async with batcher(work, max_batch=1) as running:
             waiting = asyncio.create_task(call(running, [1, 2, 3]))
-            await asyncio.sleep(0.02)
-        return await asyncio.wait_for(waiting, 5)
+            await all_wait(running, work, 3)
+        try:
+            return await asyncio.wait_for(waiting, 60)
+        finally:
+            work.gate.set()
 
     assert any(isinstance(outcome, Unavailable) for outcome in asyncio.run(scenario()))

@@ -92,8 +92,8 @@ def saved(network, tmp_path):
     ("name", "classifier"),
     [
         ("resnet18", "fc"),
-        ("mobilenetv2_100", "classifier"),
-        ("mobilenetv3_small_050", "classifier"),
+        pytest.param("mobilenetv2_100", "classifier", marks=pytest.mark.slow),
+        pytest.param("mobilenetv3_small_050", "classifier", marks=pytest.mark.slow),
         pytest.param("resnet50", "fc", marks=pytest.mark.slow),
         pytest.param("inception_resnet_v2", "classif", marks=pytest.mark.slow),
     ],

@@ -80,12 +80,12 @@ def test_one_that_does_not_come_holds_up_no_other(store: NetworkStore, kept: Kep
     kept.held = slow
     waiting = threading.Thread(target=store.get, args=(slow,))
     waiting.start()
-    assert kept.has_begun.wait(30)
+    assert kept.has_begun.wait(120)
     assert store.get(here).fingerprint == here
     assert store.get(other).fingerprint == other
     assert waiting.is_alive()
     kept.may_end.set()
-    waiting.join(30)
+    waiting.join(120)
     assert store.get(slow).fingerprint == slow
 
 

@@ -146,7 +146,14 @@ def test_a_choice_holds_for_its_model_and_its_wish_only(mini, small_resnet, tmp_
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"chosen": "abacus"}', '{"chosen": "", "refused": 1}']
+    "content",
+    [
+        "{}",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("", "[]", '{"chosen": "abacus"}', '{"chosen": "", "refused": 1}')
+        ),
+    ],
 )
 def test_a_damaged_memory_is_measured_anew(mini, tmp_path, content):
     first = chosen(mini, cache_dir=tmp_path)

@@ -116,6 +116,7 @@ def test_folding_the_norms_changes_no_feature(images: torch.Tensor) -> None:
     torch.testing.assert_close(fold_norms(trained)(images), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_torchvision_imports_once_its_operators_are_ensured() -> None:
     # A process of its own: what this one has imported already would hide a failure.
     script = (

@@ -78,6 +78,7 @@ def test_quantising_errs_by_half_a_step_at_most() -> None:
     assert mean_cosine(vectors, dequantize(codes, scales)) > 0.9999
 
 
+@pytest.mark.slow
 def test_quantising_again_keeps_the_packaged_neighbours(words: KeyedVectors) -> None:
     noise = np.random.default_rng(0).standard_normal(words.vectors.shape, dtype=np.float32)
     step = np.abs(words.vectors).max(axis=1, keepdims=True) / 127

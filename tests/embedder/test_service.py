@@ -220,14 +220,14 @@ class TestOperations:
 
     def test_what_cannot_be_loaded_is_told(self, start, tmp_path):
         with start(tmp_path, ready=False, weights="/no/such.safetensors") as service:
-            assert service.failed.wait(30)
+            assert service.failed.wait(120)
             answer = service.request("GET", "/ready")
         assert answer.status_code == 503
         assert "ISE_WEIGHTS=/no/such.safetensors" in answer.json()["detail"]
 
     def test_an_unforeseen_failure_to_load_is_told_too(self, start, tmp_path):
         with start(tmp_path, ready=False, weights="~nosuchuser/x.safetensors") as service:
-            assert service.failed.wait(30)
+            assert service.failed.wait(120)
             told = service.request("GET", "/ready").json()["detail"]
         assert told.startswith("The models can't be loaded (RuntimeError: ")
         assert told.endswith("Look at ISE_BACKBONE, ISE_WEIGHTS, ISE_MATCHING and ISE_WORDS.")

@@ -140,7 +140,7 @@ class TestImages:
             broken = service.app.state.host.hosted().visual.backbone
             monkeypatch.setattr(broken, "forward", lambda _: 1 / 0)
             service.request("POST", IMAGES, files=parts(encoded()))
-            end = time.monotonic() + 30
+            end = time.monotonic() + 120
             while "the weights changed" not in (told := service.request("GET", "/ready").text):
                 assert time.monotonic() < end, told
                 time.sleep(0.05)

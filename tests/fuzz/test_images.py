@@ -75,6 +75,7 @@ def state_of(pid: int) -> tuple[int, int]:
     return resident_bytes(pid), len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+@pytest.mark.slow
 def test_ten_thousand_damaged_pictures_end_no_process_and_leak_nothing() -> None:
     # The first tenth warms the processes up; the rest must leave them as they are then.
     count = 10_000

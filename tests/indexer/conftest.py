@@ -17,6 +17,8 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Place
+from services.indexer.publishing import publisher
+from services.indexer.workflows import learning
 from shared.media.identity import content_id
 from tests.indexer.copying import Copies
 from tests.indexer.members import Member
@@ -159,6 +161,17 @@ def feature_place() -> Callable[..., FeaturePlace]:
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     with no_settings_from_outside():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_late() -> Iterator[None]:
+    """Has no answer depend on how busy the machine is: nothing old is told after a slow count, and
+    a retag waits for an embedder that is merely slow.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(learning, "_COUNT_PAUSE", 0)
+        patched.setattr(publisher, "PATIENCE_S", 30.0)
         yield
 
 

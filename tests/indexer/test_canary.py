@@ -115,6 +115,7 @@ def test_replicas_of_which_one_runs_otherwise_are_never_mixed(
         assert sorted(same) == [False, True]
 
 
+@pytest.mark.slow
 def test_replicas_with_other_weights_are_told_and_never_mixed(
     service: Any,
     service_at: Any,

@@ -17,6 +17,7 @@ from tests.postgres import need_installed, running
 INGEST = JobKind.INGEST
 
 
+@pytest.mark.slow
 def test_leases_and_presence_go_on_once_the_server_is_back(until):
     need_installed()
     with running() as server:

@@ -142,8 +142,15 @@ def packed(root: Path, archive: Path) -> Path:
     return archive
 
 
-@pytest.mark.parametrize("sync", [False, True])
-@pytest.mark.parametrize("is_archive", [False, True])
+@pytest.mark.parametrize(
+    ("is_archive", "sync"),
+    [
+        (False, False),
+        pytest.param(False, True, marks=pytest.mark.slow),
+        pytest.param(True, False, marks=pytest.mark.slow),
+        (True, True),
+    ],
+)
 def test_a_moved_library_is_found_again_without_embedding(
     service, root, picture, tmp_path, sync, is_archive
 ):

@@ -58,7 +58,15 @@ def test_a_mirror_that_starts_anew_copies_nothing_twice(copies: Copies) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("of", ["segment", "manifest", "current", "tombstones"])
+@pytest.mark.parametrize(
+    "of",
+    [
+        "segment",
+        pytest.param("manifest", marks=pytest.mark.slow),
+        pytest.param("current", marks=pytest.mark.slow),
+        "tombstones",
+    ],
+)
 def test_what_is_damaged_on_the_way_is_never_taken(copies: Copies, of: str) -> None:
     copies.publish()
     copies.tombstones.add([1])
@@ -87,6 +95,7 @@ def test_what_is_damaged_on_the_way_is_never_taken(copies: Copies, of: str) -> N
     assert copies.same()
 
 
+@pytest.mark.slow
 def test_a_local_file_that_was_damaged_is_downloaded_anew(copies: Copies) -> None:
     first = copies.publish()
     copies.mirror.copy()

@@ -195,10 +195,12 @@ def dice() -> random.Random:
     return random.Random()
 
 
+@pytest.mark.slow
 def test_an_ingest_that_is_killed_goes_on_by_itself(process, folder_of, dice, until):
     survives_kills_during_an_ingest(process, folder(folder_of, 130), 130, 2, dice, until)
 
 
+@pytest.mark.slow
 def test_acknowledged_changes_survive_kills(process, picture, dice):
     survives_kills_during_changes(process, [picture(seed) for seed in range(60)], 3, dice)
 

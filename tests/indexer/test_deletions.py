@@ -48,6 +48,7 @@ def damage(data):
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_damaged_deletions_are_not_passed_over_but_made_anew_from_the_catalogue(
     data, service_at, embedder, picture
 ):

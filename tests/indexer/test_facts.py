@@ -38,6 +38,7 @@ def wall(one):
     return (one.facts["taken_at"] or "")[:19]
 
 
+@pytest.mark.slow
 def test_sixty_photos_are_sorted_and_found_by_what_their_files_tell(service, folder_of, photos):
     source = folder_of({f"{n:02}.jpg": one.bytes() for n, one in enumerate(photos.values())})
     service.ingest(source)

@@ -52,7 +52,9 @@ def place(request, folder, tmp_path, s3):
 
 
 EVERYWHERE = pytest.mark.parametrize(
-    "place", ["s3", "tar", "zip", "s3 tar", "s3 zip"], indirect=True
+    "place",
+    ["s3", "tar", "zip", "s3 tar", pytest.param("s3 zip", marks=pytest.mark.slow)],
+    indirect=True,
 )
 
 

@@ -50,7 +50,7 @@ def test_deletions_come_while_a_large_snapshot_is_on_its_way(copies: Copies) -> 
     follower = Follower(copies.there, slow, copies.address, every_s=60)
     follower.start()
     try:
-        assert slow.has_begun.wait(30)
+        assert slow.has_begun.wait(120)
         copies.tombstones.add([5])
         copies.mirror.copy_deletions()
         follower.wake()
@@ -151,7 +151,7 @@ def test_a_folder_is_held_while_a_download_goes_on(copies: Copies) -> None:
     follower = Follower(copies.there, slow, copies.address, every_s=60)
     second = Follower(copies.there, copies.objects, copies.address, every_s=60)
     follower.start()
-    assert slow.has_begun.wait(30)
+    assert slow.has_begun.wait(120)
     follower.stop()
     with pytest.raises(Misconfigured, match="Another service follows"):
         second.start()

@@ -35,12 +35,6 @@ def add_new_tags(service, picture, tags=NEW) -> None:
     service.add(picture(500), picture(501), tags=tags)
 
 
-@pytest.fixture(autouse=True)
-def _no_pause_between_counts(monkeypatch):
-    """On a busy machine a count takes long, and an older one would be told for a while."""
-    monkeypatch.setattr(learning_module, "_COUNT_PAUSE", 0)
-
-
 @pytest.fixture
 def trained(start, folder_of):
     """A service whose network knows two tags; it learns nothing by itself."""

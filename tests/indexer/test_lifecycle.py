@@ -182,6 +182,7 @@ def lives(service_at, embedder, pictures, examples, steps):
     )
 
 
+@pytest.mark.slow
 def test_a_collection_answers_as_its_model_at_every_step(service_at, embedder, pictures):
     lives(service_at, embedder, pictures, examples=2, steps=12)
 

@@ -30,6 +30,7 @@ def test_a_collection_is_not_moved_against_the_setting(service, picture):
     assert job.result == {"snapshot": snapshot, "images": 2, "engine": "local", "report": None}
 
 
+@pytest.mark.slow
 def test_milvus_that_is_away_fails_the_job_and_the_next_one_goes_on(service, start, picture):
     pytest.importorskip("pymilvus")
     service.add(picture(1), picture(2))

@@ -79,6 +79,7 @@ def hits(answer: SearchResponse) -> list[tuple[str, float]]:
     return [(hit.id, hit.distance) for hit in answer.hits]
 
 
+@pytest.mark.slow
 def test_a_write_is_found_where_its_version_is_waited_for(
     start: Callable[..., Service],
     s3: S3Server,

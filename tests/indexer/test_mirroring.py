@@ -56,7 +56,7 @@ def test_deletions_are_copied_while_a_large_snapshot_is_on_its_way(copies: Copie
     mirror = Mirror(copies.here, slow, copies.address)
     mirror.start()
     try:
-        assert slow.has_begun.wait(30)
+        assert slow.has_begun.wait(120)
         copies.tombstones.add([5])
         mirror.consider()
         until(lambda: dead_in_store(copies) == encoded(np.array([5])))

@@ -49,6 +49,7 @@ def test_no_more_is_drawn_than_there_is():
     assert model_change.tag_sample(few, 0).ordinals.tolist() == list(range(10))
 
 
+@pytest.mark.slow
 def test_what_comes_lies_in_the_interval_and_a_better_model_is_told_to_be_one():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(TAGS), OF_EACH)

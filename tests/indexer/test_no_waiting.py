@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.hanging import HangingEmbedder, hanging_embedder
+from services.indexer.publishing import pending, publisher
 from services.indexer.publishing.retention import Retention
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
@@ -41,10 +42,16 @@ def second(other_embedder: Any) -> Iterator[HangingEmbedder]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def _as_patient_as_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "PATIENCE_S", pending.PATIENCE_S)
+
+
 def still_hangs(proxy: HangingEmbedder, service: Any, job: Job) -> bool:
     return proxy.hanging > 0 and not service.send(indexer.get_job(job.id)).state.ended
 
 
+@pytest.mark.slow
 def test_pictures_of_the_former_model_and_all_else_come_in_while_late_ones_hang(
     service_at: Any,
     tmp_path: Path,

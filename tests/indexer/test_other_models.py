@@ -94,6 +94,7 @@ def test_no_image_drops_out_of_the_joint_space_without_being_asked_to(
         train(service)
 
 
+@pytest.mark.slow
 def test_an_image_without_visual_features_is_in_no_joint_space(
     start, embedder_of_two, folder_of, picture
 ):

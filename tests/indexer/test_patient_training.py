@@ -39,6 +39,7 @@ def comes_to(service: Service, job: Job, stage: str) -> None:
     until(is_there)
 
 
+@pytest.mark.slow
 def test_one_training_waits_for_another(service, embedder, folder_of, tmp_path):
     service.ingest(tagged_folder(folder_of), build=False)
     first = begun(service)
@@ -88,6 +89,7 @@ def test_a_training_outlives_the_embedder(replica, service_at, tmp_path, folder_
         assert service.ended(job).state is JobState.CANCELLED
 
 
+@pytest.mark.slow
 def test_an_embedder_that_stays_away_fails_a_training(replica, service_at, tmp_path, folder_of):
     with service_at(tmp_path / "data", replica.url, embed_attempts=2) as service:
         service.ingest(tagged_folder(folder_of), build=False)

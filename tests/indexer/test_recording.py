@@ -50,6 +50,7 @@ def held(catalogue: Images) -> list[Sequence[Any]]:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(before=entries(), then=entries())
+@pytest.mark.slow
 def test_recorded_together_is_recorded_one_after_the_other(
     tmp_path_factory: pytest.TempPathFactory, before: list[Entry], then: list[Entry]
 ):

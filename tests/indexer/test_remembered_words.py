@@ -187,6 +187,7 @@ WORDS = st.lists(st.sampled_from(["dog", "cat", "mine", "Two Words"]), unique=Tr
     tags=st.tuples(WORDS, WORDS, WORDS),
     back=st.lists(st.sampled_from(["dog", "cat", "elsewhere"]), min_size=3, max_size=3),
 )
+@pytest.mark.slow
 def test_a_users_words_survive_loss_and_return(tags, back):
     with TemporaryDirectory() as made, collection(Path(made, "data")) as here:
         names = [f"dog/{n}.png" for n in range(3)]

@@ -52,7 +52,7 @@ def test_any_worker_cancels_what_another_one_runs(member, until):
     runner.start()
     try:
         job = runner.submit(JobKind.INGEST, {})
-        assert began.wait(30)
+        assert began.wait(120)
         assert other.jobs.cancel(job.id).state is JobState.RUNNING
         assert until(lambda: (j := other.jobs.get(job.id)).state.ended and j).state is (
             JobState.CANCELLED

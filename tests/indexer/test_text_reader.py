@@ -33,6 +33,7 @@ def test_a_reader_that_can_not_start_takes_no_picture_for_unreadable(monkeypatch
 
 
 @needs_ocr
+@pytest.mark.slow
 def test_what_is_no_picture_takes_nothing_along() -> None:
     with TextReader(1, 10**8).opened() as reader:
         with pytest.raises(BadImage):
@@ -47,6 +48,7 @@ def test_what_is_no_picture_takes_nothing_along() -> None:
 
 
 @needs_ocr
+@pytest.mark.slow
 def test_a_picture_that_takes_too_much_of_the_processor_ends_its_reader_alone() -> None:
     with TextReader(1, 10**8, picture_cpu_s=0.01).opened() as reader:
         for _ in range(2):

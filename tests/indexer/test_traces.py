@@ -16,6 +16,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
 
 
+@pytest.mark.slow
 def test_a_search_is_one_trace_from_the_caller_to_the_embedder(
     embedder_with: Callable[..., Any],
     service_at: Any,

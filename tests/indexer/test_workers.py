@@ -42,6 +42,7 @@ def test_one_job_runs_at_a_time_whoever_has_it(member):
     assert other.jobs.start_next().id == second.id
 
 
+@pytest.mark.slow
 def test_what_is_renewed_is_not_given_away(member, until):
     one, other = member(lease_s=2), member()
     job = one.jobs.add(JobKind.INGEST, {})

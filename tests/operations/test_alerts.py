@@ -64,6 +64,7 @@ def test_prometheus_takes_the_alerts() -> None:
     assert f"{len(expressions())} rules found" in promtool("check", "rules", ALERTS)
 
 
+@pytest.mark.slow
 def test_each_alert_fires_where_it_should_and_not_where_all_is_well() -> None:
     tests = Path(__file__).with_name("alerts_test.yml")
     promtool("test", "rules", tests)

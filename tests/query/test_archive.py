@@ -36,10 +36,10 @@ def test_an_archive_may_take_longer_than_an_answer(library, serve):
 
     @app.get("/v1/images/{image_id}/file")
     async def slow(image_id: str) -> Response:
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.5)
         return Response(image_id.encode(), media_type="image/png")
 
-    service = service_with(app, library, serve, answer_seconds=0.2)
+    service = service_with(app, library, serve, answer_seconds=1.0)
     answer = service.send("POST", "/v1/archive", json={"ids": IDS})
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {

@@ -115,3 +115,22 @@ def test_operation_ids_begin_with_a_verb(
 ) -> None:
     ids = [operation["operationId"] for _, operation in operations(documents[service])]
     assert not [name for name in ids if name.partition("_")[0] not in VERBS]
+
+
+def test_a_forwarded_call_is_described_as_by_the_indexer(
+    documents: dict[str, dict[str, Any]],
+) -> None:
+    """Query's own statistics, and the folders of another machine, are other ones."""
+    of_indexer = dict(operations(documents["indexer"]))
+    forwarded = {
+        name: operation
+        for name, operation in operations(documents["query"])
+        if name in of_indexer and name not in ("GET /v1/stats", "GET /v1/ingest/folders")
+    }
+    assert len(forwarded) > 20
+    assert not [
+        f"{name}: {part}"
+        for name, operation in forwarded.items()
+        for part in ("operationId", "summary", "description", "parameters")
+        if operation.get(part) != of_indexer[name].get(part)
+    ]

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -132,6 +133,10 @@ def test_a_call_without_a_key_is_told_so_though_all_places_are_taken(
         metrics = world.app.state.metrics
         labels = (metrics.service, "POST", "/v1/search", "429")
         refused = metrics.requests.labels(*labels)
+        # It is counted a moment after the answer was sent.
+        end = time.monotonic() + 60
+        while not refused._value.get() and time.monotonic() < end:
+            time.sleep(0.01)
         assert refused._value.get() == 1
         world.go()
 

@@ -3,12 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field
 
 from services.indexer.api.jobs import submitted
 from services.indexer.container import Container, container
 from services.indexer.sources.annotations import parse_tags
-from shared.contracts.base import Wire
 from shared.contracts.curation import (
     BulkRequest,
     Changed,
@@ -19,6 +17,7 @@ from shared.contracts.curation import (
     Restored,
     RestoreRequest,
     TrashPage,
+    TrashQuery,
     Undone,
 )
 from shared.contracts.jobs import Job, JobKind
@@ -45,17 +44,6 @@ from shared.web.write_log import tell
 
 router = APIRouter(prefix="/v1", tags=["curation"], route_class=ScopedRoute)
 Here = Annotated[Container, Depends(container)]
-
-
-class TrashQuery(Wire):
-    """Parameters of a list of the trash."""
-
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(
-        100, description="Number of images on a page."
-    )
-    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
-        None, description="`next` of the previous page."
-    )
 
 
 @router.post(

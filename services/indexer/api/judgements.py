@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from services.indexer.catalog.judgements import JudgementRow
 from services.indexer.container import Container, container
-from shared.contracts.base import Wire
 from shared.contracts.judgements import (
-    MAX_JUDGEMENTS,
     MAX_SEARCH,
     JudgedSearch,
     Judgement,
     JudgementRequest,
     Judgements,
+    JudgementsQuery,
 )
 from shared.core.errors import InvalidInput
 from shared.terms.normal_form import normal_form
@@ -31,17 +30,6 @@ router = APIRouter(prefix="/v1", tags=["curation"], route_class=ScopedRoute)
 Here = Annotated[Container, Depends(container)]
 
 _CURSOR: TypeAdapter[tuple[str, str, str, str]] = TypeAdapter(tuple[str, str, str, str])
-
-
-class JudgementsQuery(Wire):
-    """Parameters of a list of judgements."""
-
-    limit: Annotated[int, Field(ge=1, le=MAX_JUDGEMENTS)] = Field(
-        100, description="Number of judgements on a page."
-    )
-    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
-        None, description="`next` of the previous page."
-    )
 
 
 @router.post("/judgements", summary="Judge a hit", responses=problems(DISK_FULL))

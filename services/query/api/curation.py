@@ -3,11 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
 
 from services.query.api.manage import Indexer
 from shared.clients import curation
-from shared.contracts.base import Wire
 from shared.contracts.curation import (
     BulkRequest,
     Changed,
@@ -18,6 +16,7 @@ from shared.contracts.curation import (
     Restored,
     RestoreRequest,
     TrashPage,
+    TrashQuery,
     Undone,
 )
 from shared.contracts.jobs import Job
@@ -42,17 +41,6 @@ from shared.web.scoped import ScopedRoute, needs
 router = APIRouter(
     prefix="/v1", tags=["manage"], responses=problems(NO_INDEXER), route_class=ScopedRoute
 )
-
-
-class TrashQuery(Wire):
-    """Parameters of a list of the trash."""
-
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(
-        100, description="Number of images on a page."
-    )
-    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
-        None, description="`next` of the previous page."
-    )
 
 
 @router.post(
@@ -100,8 +88,9 @@ async def undo_change(here: Indexer, token: str) -> Undone:
 @needs(Scope.WRITE)
 @admits(QUICK)
 async def undo_job(here: Indexer, job_id: str) -> Job:
-    """Start a job that moves what an ingest added to the trash, and gives what it changed its
-    former tags and metadata. What was changed since then stays.
+    """Start a job that moves what an ingest added to the trash, brings back what a sync deleted as
+    long as it is there, and gives what was changed its former tags and metadata. What was changed
+    since then stays. A later sync follows its files again.
     """
     return await here.send(curation.undo_job(job_id))
 

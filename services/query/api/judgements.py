@@ -21,6 +21,7 @@ from shared.contracts.judgements import (
     Judgement,
     JudgementRequest,
     Judgements,
+    JudgementsQuery,
     MeasuredPrecision,
     Question,
     Questions,
@@ -36,17 +37,6 @@ router = APIRouter(
 )
 
 _AHEAD = 10_000
-
-
-class JudgementsQuery(Wire):
-    """Parameters of a list of judgements."""
-
-    limit: Annotated[int, Field(ge=1, le=MAX_JUDGEMENTS)] = Field(
-        100, description="Number of judgements on a page."
-    )
-    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
-        None, description="`next` of the previous page."
-    )
 
 
 class QuestionsQuery(Wire):

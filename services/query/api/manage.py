@@ -171,7 +171,9 @@ async def patch_image(here: Indexer, image_id: str, patch: ImagePatch) -> Image:
 )
 @needs(Scope.WRITE)
 async def delete_image(here: Indexer, image_id: str) -> Deleted:
-    """Remove the image from every answer at once. It stays deleted after a rollback."""
+    """Remove the image from every answer at once; it lies in the trash for some days. It stays
+    deleted after a rollback.
+    """
     return await here.send(indexer.delete_image(image_id))
 
 

@@ -22,7 +22,7 @@ export function fill(element, ...children) {
   element.replaceChildren(...given);
 }
 
-/** One of the symbols that `index.html` carries. */
+/** One of the symbols in `frame_icons.html`. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");

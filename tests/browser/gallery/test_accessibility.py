@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -24,8 +25,16 @@ VIEWS = (
 )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 1024, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1440, "light"),
+        *(
+            pytest.param(width, scheme, marks=pytest.mark.slow)
+            for width, scheme in ((1440, "dark"), *product((1024, 390), ("light", "dark")))
+        ),
+    ],
+)
 def test_nothing_serious_in_any_view_and_nothing_too_wide(browser, dated, width, scheme):
     dated.shelf.groups = [["p00", "p01"]]
     suspect(dated)
@@ -42,7 +51,7 @@ def test_nothing_serious_in_any_view_and_nothing_too_wide(browser, dated, width,
     assert found == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_nothing_serious_while_it_loads_is_empty_or_fails(browser, start, dated, scheme):
     page = browser.new_page(color_scheme=scheme)
     empty = start([])

@@ -54,7 +54,7 @@ VIEWS = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("view", VIEWS)
 def test_nothing_serious(visitor: Visitor, engine: Engine, view: str, scheme: str) -> None:
     visitor.refusals = view == "unknown"
@@ -63,7 +63,7 @@ def test_nothing_serious(visitor: Visitor, engine: Engine, view: str, scheme: st
     assert serious(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("path", ["", "/manage"])
 def test_nothing_serious_where_a_service_is_down(
     visitor: Visitor, serve_query: ServeQuery, path: str, scheme: str

@@ -78,7 +78,14 @@ def test_a_hit_opens_and_goes_back_to_its_place(visitor: Visitor, engine: Engine
     expect(page).to_have_url(re.compile(r"\?term=castle$"))
 
 
-@pytest.mark.parametrize("by", ["picture", "image", "term"])
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param("picture", marks=pytest.mark.slow),
+        "image",
+        pytest.param("term", marks=pytest.mark.slow),
+    ],
+)
 def test_why_it_is_like_that(visitor: Visitor, engine: Engine, sample: Path, by: str) -> None:
     if by == "picture":
         page = search(visitor, engine)

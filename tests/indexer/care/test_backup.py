@@ -14,6 +14,7 @@ from tests.indexer.care.caring import SEEDS, TAGS, answers, flip, one, wrong
 from tests.indexer.running import until
 
 
+@pytest.mark.slow
 def test_a_backup_during_writes_answers_alike_where_it_is_restored(
     data, tmp_path, embedder, service_at, picture
 ):

@@ -25,8 +25,15 @@ from tests.indexer.running import until
 from tests.ports import free_port
 
 
-@pytest.mark.parametrize("kind", ["visual", "items"])
-@pytest.mark.parametrize("which", ["first", "last"])
+@pytest.mark.parametrize(
+    ("which", "kind"),
+    [
+        ("first", "visual"),
+        pytest.param("first", "items", marks=pytest.mark.slow),
+        pytest.param("last", "visual", marks=pytest.mark.slow),
+        ("last", "items"),
+    ],
+)
 def test_a_damaged_segment_is_made_anew_from_the_features(
     data, grown, kind, which, embedder, service_at, picture
 ):
@@ -103,6 +110,7 @@ def test_the_commands_and_their_exit_codes(data, tmp_path):
     assert (nothing.returncode, "doesn't exist" in nothing.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_repair_waits_for_no_indexer_but_refuses(data, embedder, service_at):
     embedder.mount(data)
     with service_at(data, embedder.url):

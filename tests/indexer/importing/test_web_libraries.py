@@ -192,6 +192,7 @@ def test_a_wrong_key_is_told(library, route) -> None:
         list(found.assets())
 
 
+@pytest.mark.slow
 def test_no_application_at_an_address_is_told() -> None:
     with pytest.raises(InvalidInput, match="no address of immich"):
         Immich("ftp://photos.example", KEY)

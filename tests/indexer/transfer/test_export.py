@@ -124,6 +124,7 @@ def test_an_import_joins_what_is_there_of_the_same_pictures(
         assert other.ask(query.search_image(picture(3))).hits[0].tags == ["first", "second"]
 
 
+@pytest.mark.slow
 def test_pictures_come_back_without_an_embedder_too(service, second, picture, folder_of, tmp_path):
     service.ingest(folder_of({f"t/{n}.png": n for n in range(30)}))
     folder = exported(service, tmp_path / "out")
