@@ -25,7 +25,7 @@ def snapshots(
 
 
 def stats(verbose: Verbose = False, as_json: AsJson = False) -> None:
-    """Show the collection's size and measured recall; --verbose tells how right probabilities are."""
+    """Show the collection's size and measured recall; --verbose adds that of probabilities."""
     with session(as_json) as opened:
         found = opened.query.send(query.get_stats())
         shown: list[RenderableType] = [tables.stats(found)]

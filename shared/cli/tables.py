@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.progress import figures, stage_of
 from shared.cli.job_results import skipped
+from shared.cli.progress import figures, stage_of
 from shared.cli.receipt import outcome
 from shared.cli.table_text import add_row, table_of
 from shared.cli.table_text import fields as fields
@@ -85,6 +85,8 @@ def expected_sentences(response: SearchResponse) -> list[str]:
         else:
             ends = f"{expected.low:,} to {expected.high:,}"
             told.append(f"About {expected.matches:,} {verb}, {ends}.")
+    elif response.colors and not response.offset:
+        told.append("How many match isn't told, as that is not measured for words with a colour.")
     promise = response.guarantee
     if promise is not None:
         told.append(
