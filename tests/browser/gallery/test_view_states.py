@@ -16,6 +16,7 @@ from tests.browser.stand_in import StandIn
 pytestmark = pytest.mark.slow
 
 SERVICE = re.compile(r"/v1/")
+PATIENCE_MS = 30_000
 JOB = {
     "id": "7",
     "kind": "ingest",
@@ -62,20 +63,20 @@ class View:
 
 def _facets(page: Page) -> None:
     page.get_by_role("button", name="Filters").click()
-    expect(page.get_by_role("heading", name="Cameras")).to_be_visible()
+    expect(page.get_by_role("heading", name="Cameras")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _waiting_months(page: Page) -> None:
     """The days are counted; the pictures of them are still awaited."""
     page.route(re.compile(r"/v1/images\?"), lambda _: None)
     page.reload()
-    expect(page.locator(".waiting").first).to_be_visible()
+    expect(page.locator(".waiting").first).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _loading_more(page: Page) -> None:
     page.route(re.compile(r"/v1/search"), lambda _: None)
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(page.get_by_text("Loading more")).to_be_visible()
+    expect(page.get_by_text("Loading more")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _comparing(page: Page) -> None:
@@ -86,7 +87,7 @@ def _comparing(page: Page) -> None:
     page.route("**/v1/jobs/8", lambda route: route.fulfill(json=told))
     page.reload()
     page.get_by_role("button", name="Compare 45 pictures").click()
-    expect(page.get_by_text("Comparing: 12 of 45")).to_be_visible()
+    expect(page.get_by_text("Comparing: 12 of 45")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _changing(page: Page) -> None:
@@ -98,7 +99,9 @@ def _changing(page: Page) -> None:
 def _running(page: Page) -> None:
     page.route(re.compile(r"/v1/jobs$"), lambda r: r.fulfill(json={"jobs": [RUNNING, JOB]}))
     page.reload()
-    expect(page.get_by_role("progressbar", name=re.compile("^Progress of"))).to_be_visible()
+    expect(page.get_by_role("progressbar", name=re.compile("^Progress of"))).to_be_visible(
+        timeout=PATIENCE_MS
+    )
 
 
 VIEWS = {
@@ -181,7 +184,7 @@ def test_a_view_in_each_of_its_states(page, full, start, name):
 
     def look(state: str, shows: str | Locator) -> None:
         seen = page.locator(shows) if isinstance(shows, str) else shows
-        expect(seen.first, f"{name}, {state}").to_be_visible()
+        expect(seen.first, f"{name}, {state}").to_be_visible(timeout=PATIENCE_MS)
         wrong.extend(f"{state}, {one}" for one in _wrong(page))
 
     page.goto(url)
