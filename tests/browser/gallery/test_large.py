@@ -89,4 +89,4 @@ def test_the_scrubber_leads_to_a_date_by_pointer_and_by_keys(visit, dated):
     page.keyboard.press("Home")
     expect(page.get_by_role("heading", name="May 2024")).to_be_in_viewport()
     page.keyboard.press("ArrowDown")
-    expect(scrubber).to_have_attribute("aria-valuetext", "April 2024")
+    expect(scrubber).to_have_attribute("aria-valuetext", "Apr 2024")
