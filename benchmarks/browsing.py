@@ -6,6 +6,7 @@ python -m benchmarks.browsing --images 100000
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from benchmarks import results
 from services.indexer.clustering.streaming import assign, train_centroids
 from services.indexer.segments.store import SegmentStore
 from services.query.app import create_app
@@ -121,11 +123,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--folder", type=Path, help="keeps the collection for the next run")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        publish(Path(folder), given.images)
-        found = asyncio.run(measure(Path(folder), given.images, given.limit, given.rounds))
+    with tempfile.TemporaryDirectory() as made:
+        folder = given.folder or Path(made)
+        if not (folder / "snapshots").exists():
+            publish(folder, given.images)
+        load = os.getloadavg()[0]
+        found = asyncio.run(measure(folder, given.images, given.limit, given.rounds))
+    found |= {"limit": given.limit, "load": round(load, 1)}
     print(json.dumps(found, indent=2))
+    results.write(given.results, "browsing", found)
 
 
 if __name__ == "__main__":

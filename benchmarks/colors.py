@@ -35,6 +35,7 @@ _PLAIN = ("white", "black", "grey", "pink")
 """Colours that the ground of a cut-out may have; nobody says whether they count."""
 _SIDE = 256
 _FIRST = 20
+_COVER = 0.9
 _MADE = 600
 _SHADES = {
     "black": ["#000000", "#141414", "#1c1a1e"],
@@ -145,6 +146,50 @@ def of_judged(photos: Sequence[Judged], looks: Floats) -> None:
         of = color_chances.of_picture if title == "alone" else color_chances.of_thing
         clear = ~np.isnan(truth[:, :11])
         _say("  as it is packaged", of(looks[:, :11][clear], ()), truth[:, :11][clear])
+
+
+def of_counts(photos: Sequence[Judged], looks: Floats) -> None:
+    """How far the counts of colours lie from the judged ones, beyond chance, as a share of them."""
+    is_first = np.array([one.name.startswith("caltech101") for one in photos])
+    for title, truth, of in (
+        ("pictures", np.stack([one.whole for one in photos]), color_chances.of_picture),
+        ("main things", np.stack([one.thing for one in photos]), color_chances.of_thing),
+    ):
+        both = [_counted(looks[own], truth[own], of) for own in (is_first, ~is_first)]
+        for known, other in (both, both[::-1]):
+            off = next(one for one in np.arange(0, 2, 0.02) if _covers(known, one) >= _COVER)
+            print(
+                f"counts of {title}: {off:.2f} in one collection, which covers "
+                f"{_covers(other, off):.2f} of the other"
+            )
+        whole = np.vstack(both)
+        off = next(one for one in np.arange(0, 2, 0.02) if _covers(whole, one) >= _COVER)
+        print(f"counts of {title}: {off:.2f} over both")
+
+
+def _counted(
+    looks: Floats, truth: Floats, of: Callable[[Floats, tuple[str, ...]], Floats]
+) -> Floats:
+    """Return the expected count, its variance by chance, and the judged count of each colour, over
+    some and over all photos.
+    """
+    found = []
+    for at in range(len(COLORS)):
+        chances = np.where(looks[:, at] > 0, of(looks[:, at], ()), 0)
+        clear = np.flatnonzero(~np.isnan(truth[:, at]))
+        for size, times in ((25, 8), (60, 4), (len(clear), 1)):
+            for seed in range(times):
+                some = np.random.default_rng(seed).choice(clear, size, replace=False)
+                own = chances[some]
+                found.append((own.sum(), (own * (1 - own)).sum(), truth[some, at].sum()))
+    return np.array(found)
+
+
+def _covers(counted: Floats, off: float) -> float:
+    middle, variance, right = counted.T
+    half = 1.645 * np.sqrt(variance + 0.25 + (off * middle) ** 2)
+    inside = (right >= np.round(middle - half)) & (right <= np.round(middle + half))
+    return float(inside.mean())
 
 
 def _fitted(looks: Floats, truth: Floats) -> Callable[[Floats], Floats]:
@@ -287,6 +332,7 @@ def main() -> None:
     photos = judged()
     looks = np.stack([shares(Image.open(args.photos / one.name)) for one in photos])
     of_judged(photos, looks)
+    of_counts(photos, looks)
     of_made(sorted((args.photos / "caltech101").rglob("*.jpg")))
     cache = args.data / "matching"
     of_words(args.photos / "caltech101", photos, looks, cache)

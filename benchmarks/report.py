@@ -11,7 +11,7 @@ from benchmarks.report_engines import engines, text
 from benchmarks.report_http import over_http
 from benchmarks.report_load import under_load
 from benchmarks.report_matching import labels, ranking, untagged, words_probability
-from benchmarks.report_page import gallery
+from benchmarks.report_page import browsing, gallery
 from benchmarks.tables import measured_on, table
 
 _HEAD = """# Benchmarks
@@ -74,6 +74,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "words-probability": words_probability,
         "labels": labels,
         "gallery": gallery,
+        "browsing": browsing,
         "load": under_load,
         "engines": engines,
         "text": text,

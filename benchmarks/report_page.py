@@ -43,3 +43,26 @@ def _row(name: str, one: dict[str, Any]) -> list[str]:
         f"{one['longest_blank_ms']:.0f}",
         f"{one['longest_without_picture_ms']:.0f}",
     ]
+
+
+def browsing(found: dict[str, Any]) -> str:
+    heads = ["order", "first call, ms", "any depth, p50 ms", "p99 ms"]
+    keys = [name.removesuffix(" p50") for name in found if name.endswith(" p50")]
+    rows = [
+        [key, *(f"{found[f'{key} {part}']:.1f}" for part in ("first", "p50", "p99"))]
+        for key in keys
+    ]
+    return "\n".join(
+        [
+            f"## `GET /v1/images`: {found['images']:,} pictures",
+            "",
+            measured_on(found),
+            "",
+            f"Pages of {found['limit']} by cursors at random depths, in process, no network; "
+            f"{_load(found)}. *Filtered*: by a tag and a least width. The first call of an order "
+            "sorts all pictures.",
+            "",
+            *table(heads, rows),
+            "",
+        ]
+    )

@@ -11,7 +11,7 @@ import typer
 
 from shared.cli import tables
 from shared.cli.jobs import run_job
-from shared.cli.session import AsJson, Session, session
+from shared.cli.session import AsJson, Session, Verbose, session
 from shared.cli.watch import follow
 from shared.clients import indexer
 from shared.contracts.embedder import TrainingSettings
@@ -110,10 +110,11 @@ def ingest(
         bool,
         typer.Option("--follow-links", help="Follow symbolic links to folders."),
     ] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Ingest the pictures of a folder, an archive or a manifest, and build the index."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         if not sync and (dry_run or force or force_in or watch):
             raise InvalidInput(
                 "--dry-run, --force, --force-in and --watch belong to a sync: add --sync."
@@ -160,10 +161,11 @@ def build(
             help="After a model change, drop images whose files can't be read.",
         ),
     ] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the index from the whole collection and publish it."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         settings = BuildSettings(
             clusters=cluster_count(clusters),
             metric=metric,
@@ -203,10 +205,11 @@ def train_matching(
             "terms; repeatable.",
         ),
     ] = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the network that matches tag terms with pictures, and publish it."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
         request = TrainMatchingRequest(settings=settings, hold_out=hold_out or [])
         run_job(opened, indexer.train_matching(request), embeds=True)
@@ -219,7 +222,7 @@ def _is_external(opened: Session) -> bool:
 
 
 def _take_in(opened: Session, request: IngestRequest) -> None:
-    shown = tables.sync_plan if request.dry_run else tables.job_result
+    shown = tables.sync_plan if request.dry_run else None
     job = run_job(opened, indexer.ingest(request), shown, embeds=not request.dry_run)
     tell_untrained(opened, job)
     if replaced := (job.result or {}).get("replaced"):

@@ -8,9 +8,10 @@ import typer
 from rich.console import RenderableType
 
 from shared.cli import tables
+from shared.cli.job_results import job_result
 from shared.cli.job_wait import raise_if_failed, wait
 from shared.cli.progress import ProgressView
-from shared.cli.session import AsJson, Session, session
+from shared.cli.session import AsJson, Session, Verbose, session
 from shared.clients import indexer
 from shared.clients.transport import Call
 from shared.contracts.jobs import Job, JobState
@@ -29,10 +30,11 @@ def jobs(
     cursor: Annotated[
         str | None, typer.Option(help="Continue a list: `next` of the page before.")
     ] = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """List the jobs; or show one, cancel it, or list its failures."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         if job_id is None:
             if cancel or failures:
                 raise InvalidInput(
@@ -50,13 +52,13 @@ def jobs(
         else:
             call = indexer.cancel_job(job_id) if cancel else indexer.get_job(job_id)
             job = opened.indexer.send(call)
-            opened.reply(job, tables.jobs([job]), tables.job_result(job))
+            opened.reply(job, tables.jobs([job]), job_result(job, verbose))
 
 
 def run_job(
     opened: Session,
     start: Call[Job],
-    shown: Callable[[Job], RenderableType] = tables.job_result,
+    shown: Callable[[Job], RenderableType] | None = None,
     embeds: bool = False,
 ) -> Job:
     """Start a job, show its progress and result, and return it.
@@ -84,7 +86,7 @@ def run_job(
     raise_if_failed(job)
     opened.say(f"Job {job.id} is done.")
     if not opened.as_json:
-        opened.out.print(shown(job))
+        opened.out.print(job_result(job, opened.verbose) if shown is None else shown(job))
     return job
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from shared.cli.jobs import run_job
-from shared.cli.session import AsJson, session
+from shared.cli.session import AsJson, Verbose, session
 from shared.clients import indexer
 from shared.contracts.migration import MigrateRequest
 from shared.core.engine import Engine
@@ -24,8 +24,9 @@ def migrate(
             help="Number of images to compare both engines' answers on.",
         ),
     ] = 256,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Move the collection to the other engine while searches continue; run it again to resume."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         run_job(opened, indexer.migrate_index(MigrateRequest(to=to, sample=sample)))

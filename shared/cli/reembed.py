@@ -13,7 +13,7 @@ from shared.cli.collection import Clusters, cluster_count, tell_untrained
 from shared.cli.jobs import run_job
 from shared.cli.progress import duration
 from shared.cli.receipt import change_words, read_receipt
-from shared.cli.session import AsJson, Session, session
+from shared.cli.session import AsJson, Session, Verbose, session
 from shared.clients import embedder, indexer, query
 from shared.contracts.embedder import PROFILE_HEADER, ImageSpace, Models
 from shared.contracts.indexer import BuildSettings, ReembedRequest
@@ -91,13 +91,14 @@ def reembed(
             "what that takes.",
         ),
     ] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Switch to another model; the current index serves until the new one is ready.
 
     Both models are compared with a sample first; `ise jobs ID` shows what was expected and came.
     """
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         if profile is not None and embedder_url is not None:
             raise InvalidInput("Give either --profile or --embedder, not both.")
         settings = BuildSettings(

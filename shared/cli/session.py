@@ -25,6 +25,9 @@ from shared.core.validation import verdict
 S = TypeVar("S", bound=Settings)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print all figures, also those of models.")
+]
 
 # Tables written to a file or a pipe are as wide as their contents, never cut to a screen.
 _PIPE_WIDTH = 10_000
@@ -37,8 +40,9 @@ _PAUSE_S = 0.25
 class Session:
     """One run of a command. Results go to `out`; progress and errors to `err`."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, verbose: bool = False) -> None:
         self.as_json = as_json
+        self.verbose = verbose
         self.out = console()
         self.err = console(stderr=True)
         self._open = ExitStack()
@@ -118,9 +122,9 @@ class Session:
 
 
 @contextmanager
-def session(as_json: bool) -> Iterator[Session]:
+def session(as_json: bool, verbose: bool = False) -> Iterator[Session]:
     """Context manager of a session that reports errors to the user and exits with code 1."""
-    opened = Session(as_json)
+    opened = Session(as_json, verbose)
     try:
         with readable_errors():
             yield opened

@@ -6,7 +6,7 @@ import typer
 from rich.console import RenderableType
 
 from shared.cli import tables
-from shared.cli.session import AsJson, session
+from shared.cli.session import AsJson, Verbose, session
 from shared.clients import indexer, query
 from shared.contracts.indexer import IndexHealth
 
@@ -24,14 +24,14 @@ def snapshots(
         opened.reply(found, tables.snapshots(found.snapshots))
 
 
-def stats(as_json: AsJson = False) -> None:
-    """Show the collection's size and measured recall; --json has all figures."""
+def stats(verbose: Verbose = False, as_json: AsJson = False) -> None:
+    """Show the collection's size and measured recall; --verbose adds that of probabilities."""
     with session(as_json) as opened:
         found = opened.query.send(query.get_stats())
         shown: list[RenderableType] = [tables.stats(found)]
         if found.recall_curve:
             shown += ["", tables.recall(found)]
-        if found.calibration:
+        if found.calibration and verbose:
             shown += ["", tables.calibration(found)]
         opened.reply(found, *shown)
 

@@ -1,14 +1,15 @@
 """Answers of the services as tables and lines for a person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shared.cli.job_results import skipped
 from shared.cli.progress import figures, stage_of
-from shared.cli.receipt import change_words, cost_words, outcome, read_receipt
+from shared.cli.receipt import outcome
 from shared.cli.table_text import add_row, table_of
 from shared.cli.table_text import fields as fields
 from shared.cli.table_text import plain as plain
@@ -84,6 +85,8 @@ def expected_sentences(response: SearchResponse) -> list[str]:
         else:
             ends = f"{expected.low:,} to {expected.high:,}"
             told.append(f"About {expected.matches:,} {verb}, {ends}.")
+    elif response.colors and not response.offset:
+        told.append("How many match isn't told, as that is not measured for words with a colour.")
     promise = response.guarantee
     if promise is not None:
         told.append(
@@ -164,43 +167,6 @@ def jobs(found: Iterable[Job]) -> Table:
             [job.created_at, job.error or ""],
         )
     return table
-
-
-# Descriptions of the reasons for skipping files of a source.
-_SKIPPED = {
-    "system": "system files and folders",
-    "hidden": "hidden files and folders",
-    "excluded": "excluded files and folders",
-    "links": "links (--follow-links follows those to folders)",
-    "special_files": "special files",
-    "not_pictures": "files of no picture format",
-}
-
-
-def skipped(counts: Mapping[str, int]) -> str:
-    """Return one line on the skipped files of a source, by reason."""
-    return ", ".join(f"{n:,} {_SKIPPED.get(why, why)}" for why, n in counts.items() if n) or "none"
-
-
-def job_result(job: Job) -> Text:
-    """Render the result of a job that succeeded; `ise stats` has a table of the calibration."""
-    rows = dict(job.result or {})
-    if isinstance(counts := rows.get("skipped"), dict):
-        rows["skipped"] = skipped(counts)
-    if (receipt := read_receipt(rows)) is not None:
-        rows["receipt"] = change_words(receipt)
-        rows["takes"] = cost_words(receipt)
-    if notes := rows.pop("tag_notes", None):
-        rows["tags"] = " ".join(notes)
-    if isinstance(report := rows.get("report"), dict):
-        rows["report"] = {name: v for name, v in report.items() if name != "calibration"}
-    if steps := rows.get("skipped_steps"):
-        rows["skipped_steps"] = {one["step"]: one["reason"] for one in steps}
-    if notes := rows.pop("file_notes", None):
-        rows["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
-    if isinstance(held := rows.get("held_back"), list):
-        rows["held_back"] = {one["folder"]: one["files"] for one in held}
-    return fields(rows.items())
 
 
 def sync_plan(job: Job) -> RenderableType:

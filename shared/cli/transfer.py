@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from shared.cli import tables
 from shared.cli.collection import Clusters, cluster_count, source_of
 from shared.cli.jobs import run_job
-from shared.cli.session import AsJson, Session, session
+from shared.cli.session import AsJson, Session, Verbose, session
 from shared.clients import indexer
 from shared.contracts.features import ExportInfo, ExportSpace, ImportRequest
 from shared.core.errors import InvalidInput
@@ -39,10 +39,11 @@ def import_features(
     ] = _DEFAULT_MODEL,
     no_build: NoBuild = False,
     clusters: Clusters = "auto",
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in vectors of your own, and build the index; no embedder is needed."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         request = ImportRequest(
             source=source_of(features),
             ids=ids and source_of(ids),
@@ -64,10 +65,11 @@ def import_(
             help="Number of clusters. Default: as in the exported index.",
         ),
     ] = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in an exported collection, and build the index."""
-    with session(as_json) as opened:
+    with session(as_json, verbose) as opened:
         request = ImportRequest(
             source=source_of(folder),
             build=not no_build,

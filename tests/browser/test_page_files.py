@@ -1,6 +1,8 @@
 """The page's files as they are sent: no browser needed."""
 
+import json
 import re
+from html.parser import HTMLParser
 from importlib import resources
 
 import pytest
@@ -100,3 +102,45 @@ def test_every_style_sheet_is_linked_and_every_script_is_imported() -> None:
             assert f'href="page/{name}"' in pages, name
         if name.endswith(".js"):
             assert f'src="page/{name}"' in pages or f'"./{name}"' in scripts, name
+
+
+class _Texts(HTMLParser):
+    """Collects what a person reads of a page, or has read out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        names = ["aria-label", "title", "placeholder", "alt"]
+        if given.get("name") == "description":
+            names.append("content")
+        self.found.update(given[name].strip() for name in names if given.get(name))
+
+    def handle_data(self, data: str) -> None:
+        self.found.add(" ".join(data.split()))
+
+
+def test_every_text_is_among_the_messages() -> None:
+    """So that a translation has them all in one place."""
+    frame = (PAGE / "messages_frame.js").read_text("utf-8")
+    known = {
+        json.loads(key)
+        for key, said in re.findall(r"^  (\".*\"): (\".*\"),$", frame, re.MULTILINE)
+        if key == said
+    }
+    for name in ("index.html", "manage.html"):
+        texts = _Texts()
+        texts.feed((PAGE / name).read_text("utf-8"))
+        assert texts.found - {"", "."} <= known, name
+    for name in NAMES:
+        if not name.endswith(".js") or name.startswith("messages") or name == "world.js":
+            continue
+        code = (PAGE / name).read_text("utf-8")
+        code = re.sub(r"/\*.*?\*/|(?<![:\"'])//[^\n]*", "", code, flags=re.DOTALL)
+        quoted = re.findall(r"\"([^\"\n]*)\"|`([^`]*)`", code)
+        for text in (re.sub(r"\$\{[^}]*\}", "", plain or filled) for plain, filled in quoted):
+            assert not re.search(r"\b[A-Z][a-z]+ [a-z]+|\b[a-z]+ [a-z]+ [a-z]+ [a-z]+", text), (
+                f"{name}: {text}"
+            )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli import tables
 from shared.cli.collection import source_of
+from shared.cli.job_results import job_result
 from shared.contracts.jobs import Failure, Job
 
 ROOT = Path(__file__).parents[2]
@@ -209,6 +209,43 @@ def test_a_training_is_told_without_the_points_of_its_curves():
             "result": {"report": report},
         }
     )
-    shown = str(tables.job_result(one))
+    shown = str(job_result(one, verbose=True))
     assert "epochs  3" in shown
     assert "scores" not in shown
+
+
+LEARNT = {
+    "embedded": 84,
+    "already_there": 0,
+    "failed": 2,
+    "skipped": {"system": 0},
+    "snapshot": 2,
+    "images": 90,
+    "clusters": 2,
+    "network": "match-1",
+    "report": {"terms": 9, "terms_without_word": ["bonsai"], "losses": [0.5], "held_out_loss": 0.1},
+    "untrained_tags": 0,
+}
+
+
+@pytest.mark.parametrize("command", [("ingest", "photos"), ("jobs", "7")])
+def test_a_person_is_told_what_came_of_a_job_and_its_figures_on_demand(
+    fake, ise, services, command
+):
+    fake.steps = [services.job(state="succeeded", result=LEARNT)]
+    told = ise(*command).out
+    words = " ".join(told.split())
+    assert "pictures added 84" in words
+    assert "could not be read 2" in words
+    assert "words learnt 9 words unknown to the model bonsai" in words
+    for figure in ("loss", "network", "snapshot", "clusters", "skipped", "there already"):
+        assert figure not in told.partition("pictures added")[2]
+    fake.steps = [services.job(state="succeeded", result=LEARNT)]
+    every = ise(*command, "--verbose").out
+    assert "held out loss" in every
+    assert "match-1" in every
+
+
+def test_scores_of_probabilities_are_told_on_demand(fake, ise):
+    assert "Brier" not in ise("stats").out
+    assert "Brier" in ise("stats", "--verbose").out

@@ -221,3 +221,74 @@ def test_a_deleted_picture_is_found_by_no_colour(fresh_library, serve):
     assert sorted(_ordinals(service.term("red"))) == [0, 1, 2, 3]
     library.tombstones.add([2])
     assert sorted(_ordinals(service.term("red"))) == [0, 1, 3]
+
+
+def test_a_colour_alone_tells_how_many_match_and_what_a_list_promises(service):
+    answer = service.term("red", limit=100)
+    expected = answer["expected"]
+    assert expected["low"] <= expected["matches"] <= expected["high"] <= len(answer["hits"])
+    every = sum(hit["probability"] for hit in answer["hits"])
+    assert expected["matches"] == pytest.approx(every, abs=0.5)
+    assert expected["low"] < expected["matches"]
+    assert answer["present"] > 0.9
+    short = service.term("red", limit=100, guarantee=0.9)
+    assert short["guarantee"] == {"asked": 0.9, "met": True}
+    missed = np.prod([1 - hit["probability"] for hit in short["hits"]])
+    assert 1 - missed >= 0.9
+    assert len(short["hits"]) == 1 or 1 - missed / (1 - short["hits"][-1]["probability"]) < 0.9
+    later = service.term("red", limit=2, cursor=service.term("red", limit=2)["next"])
+    assert (later["expected"], later["present"]) == (None, None)
+
+
+def test_a_filter_narrows_what_a_colour_counts(service):
+    every = service.term("red", limit=100)["expected"]
+    only = '{"must": [{"key": "year", "lt": 2006}]}'
+    few = service.term("red", limit=100, filter=only)["expected"]
+    assert few["high"] <= 2 < every["matches"]
+
+
+def test_words_with_a_colour_tell_no_count_that_nothing_measured(service):
+    answer = service.term("red car", limit=10, guarantee=0.9)
+    assert (answer["expected"], answer["present"]) == (None, None)
+    assert answer["guarantee"] == {"asked": 0.9, "met": False}
+
+
+def _parts(service, *parts, **options):
+    return service.search(parts=list(parts), limit=36, **options)
+
+
+def test_a_colour_among_parts_orders_what_the_others_find(service):
+    answer = _parts(service, {"term": "car"}, {"term": "red"})
+    assert (answer["mode"], answer["colors"]) == ("semantic", ["red"])
+    assert set(_ordinals(answer)[:4]) == {i for i in range(EACH) if i % 3 == 0}
+    assert _ordinals(answer) == _ordinals(_parts(service, {"term": "red car"}, {"term": "car"}))
+
+
+def test_a_colour_beside_a_picture_orders_those_like_it(service):
+    answer = _parts(service, {"id": f"img-{EACH:02d}"}, {"term": "blue"})
+    assert (answer["mode"], answer["colors"]) == ("mixed", ["blue"])
+    blue = {i for i in range(EACH, 2 * EACH) if i % 3 == 1}
+    assert set(_ordinals(answer)[: len(blue)]) == blue
+
+
+def test_parts_that_are_colours_alone_find_the_colours(service):
+    answer = _parts(service, {"term": "blue"}, {"term": "green"})
+    assert (answer["mode"], answer["colors"]) == ("color", ["blue", "green"])
+    assert {i % 3 for i in _ordinals(answer)} == {1}
+
+
+def test_a_colour_that_is_left_out_leaves_out_its_pictures(service):
+    answer = _parts(service, {"term": "car"}, {"term": "red", "weight": -1})
+    found = _ordinals(answer)
+    assert found
+    assert not [i for i in found if _colors(i).get("red", 0) >= 0.15]
+    whole = _parts(service, {"term": "car"}, {"term": "blue"}, {"term": "red", "weight": -1})
+    assert whole["colors"] == ["blue"]
+    assert not [i for i in _ordinals(whole) if _colors(i).get("red", 0) >= 0.15]
+
+
+@pytest.mark.parametrize("cut", [{"exact_term": True}, {}])
+def test_parts_without_a_colour_are_as_before(service, serve_colors, cut):
+    parts = ({"term": "car"}, {"term": "parrot", "weight": 0.5})
+    plain = serve_colors(known=False)
+    assert _ordinals(_parts(service, *parts, **cut)) == _ordinals(_parts(plain, *parts, **cut))

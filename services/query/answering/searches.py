@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import anyio.to_thread
 import numpy as np
 
+from services.query.answering.colors import colors_among, colors_in
 from services.query.answering.features import (
     Embedded,
     Features,
@@ -35,11 +36,10 @@ from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchOptions
 from shared.core.errors import InvalidInput, NotFound, Overloaded, Unavailable, UnknownTerm
-from shared.models.aligned import reads_sentences
 from shared.models.external import is_external
 from shared.snapshots.image_texts import Shown
 from shared.snapshots.items import tag_key
-from shared.terms.color_words import ColorTerm, color_term
+from shared.terms.color_words import ColorTerm
 from shared.terms.text_words import quoted
 
 _MOST_WORDS = 0.51
@@ -174,7 +174,7 @@ class TermSearch(EmbeddedSearch):
         text = quoted(self._term)
         if text is not None and not searcher.is_carried(self._term, newest):
             return await self._by_text(text, searcher, after, watch)
-        colored = self._colors(searcher)
+        colored = colors_in(self._term, searcher, self.options)
         with watch("probe"):
             is_color = colored is not None and not colored.rest
             # A colour is no misspelling of a tag.
@@ -201,20 +201,6 @@ class TermSearch(EmbeddedSearch):
             meaning = (target.space, target.query)
             target = Showing(shown, self.options, after, meaning)
         return Resolved(searcher, target, corrected)
-
-    def _colors(self, searcher: Searcher) -> ColorTerm | None:
-        """Return the colours that the term names; None also where it names a class, as `red fox`
-        does, where no colours are known, and for a tower of text, which knows colours itself.
-        """
-        found = None if self.options.exact_term else color_term(self._term)
-        joint = searcher.collection.joint
-        if joint is not None and reads_sentences(joint.fingerprint):
-            return None
-        if found is None or not searcher.collection.colors.are_known:
-            return None
-        head = searcher.collection.labels.head
-        is_class = head is not None and bool(head.named(self._term))
-        return None if is_class and not found.is_also_thing else found
 
     async def _by_color(
         self, colored: ColorTerm, searcher: Searcher, after: Cursor | None, watch: Stopwatch
@@ -318,15 +304,29 @@ class PartsSearch(EmbeddedSearch):
                     f"Text in quotation marks can't be combined with other parts: search {term} "
                     "alone, or leave the marks out."
                 )
-        corrected = await corrected_terms(self._terms, searcher, terms, self.options)
-        parts = QueryParts(searcher, read_as(self._parts, corrected), self._features)
+        colored = colors_among(self._parts, searcher, self.options)
+        given, options = self._parts, self.options
+        if colored is not None:
+            given, options = colored.rest, colored.narrowed(options)
+            if not given:
+                return Resolved(searcher, Colored(colored.colors, options, after))
+            terms = [part.term.strip() for part in given if part.term is not None]
+        corrected = await corrected_terms(self._terms, searcher, terms, options)
+        parts = QueryParts(searcher, read_as(given, corrected), self._features)
         space = parts.space()
         if space is None:
-            return Resolved(searcher, NoImages(parts.mode, self.options), corrected)
+            return Resolved(searcher, NoImages(parts.mode, options), corrected)
         with watch("embed"):
             query = await parts.query(space, after)
-        target = Neighbours(space, query, parts.options(self.options))
-        return Resolved(searcher, target, corrected)
+        options = parts.options(options)
+        if colored is None or not colored.colors:
+            return Resolved(searcher, Neighbours(space, query, options), corrected)
+        # The colour is a word beside the pictures.
+        mode = Mode.MIXED if parts.mode is Mode.IMAGE else parts.mode
+        meaning = (space, replace(query, mode=mode))
+        return Resolved(
+            searcher, Colored(colored.colors, options, after, meaning=meaning), corrected
+        )
 
 
 async def embed_picture(

@@ -16,12 +16,14 @@ import { jobName, STATES } from "./collection_words.js";
 import { byId } from "./dom.js";
 import { humane } from "./errors.js";
 import { FolderChooser } from "./folder_chooser.js";
+import { sayFrame } from "./frame_texts.js";
 import { KeyForm } from "./key_form.js";
 import { JOBS, SNAPSHOTS } from "./messages_manage.js";
 import { Paused } from "./paused.js";
 import { foldRail } from "./rail.js";
 import { Toast } from "./toast.js";
 
+sayFrame();
 const keyForm = new KeyForm(byId("key"));
 const api = new CollectionApi(new Api((wrong) => keyForm.ask(wrong)));
 /** What is known: null until it was told. `errors`: why a service doesn't tell. */

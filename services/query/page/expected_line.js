@@ -6,9 +6,9 @@ import { EXPECTED } from "./messages_search.js";
 /** Below this probability that anything matches, and where it may be none, the page says so. */
 const ABSENT = 0.5;
 
-/** "About 37 match, 34 to 41", or that nothing does; null where the answer doesn't tell. */
-export function expectedSentence({ expected, present }) {
-  if (!expected) return null;
+/** "About 37 match, 34 to 41", or that nothing does; why not, with a colour; else null. */
+export function expectedSentence({ expected, present, colors }) {
+  if (!expected) return colors?.length ? EXPECTED.untold : null;
   if (present != null && present < ABSENT && expected.low === 0) return EXPECTED.absent;
   const { matches, low, high } = expected;
   if (low === high) return EXPECTED.exactly(matches);

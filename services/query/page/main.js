@@ -11,6 +11,7 @@ import { Cropper } from "./cropper.js";
 import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
 import { humane } from "./errors.js";
+import { sayFrame } from "./frame_texts.js";
 import { HitScope } from "./hit_scope.js";
 import { HitView } from "./hit_view.js";
 import { KeyForm } from "./key_form.js";
@@ -33,6 +34,7 @@ import { Toast } from "./toast.js";
 import { DONE, SELECTION } from "./messages.js";
 import { PARTS } from "./messages_search.js";
 
+sayFrame();
 const keyForm = new KeyForm(byId("key"));
 const api = new Api((wrong) => keyForm.ask(wrong));
 const store = new Store();

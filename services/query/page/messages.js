@@ -1,6 +1,7 @@
 /**
  * Every sentence that the page says, so that it can be translated: those of a search are in
- * `messages_search.js`, those of the view where the collection is managed in `messages_manage.js`.
+ * `messages_search.js`, those of the view where the collection is managed in `messages_manage.js`,
+ * those that stand in the HTML in `messages_frame.js`.
  *
  * A text that depends on something is a function of it. `LANGUAGE` is that of numbers and dates.
  */

@@ -121,6 +121,7 @@ export const EXPECTED = {
   about: (matches, low, high) =>
     `About ${number(matches)} ${matches === 1 ? "matches" : "match"}, ${number(low)} to ${number(high)}.`,
   absent: "Not in your collection: nothing seems to match. These come nearest.",
+  untold: "How many match isn't told: that is measured for words and for colours, but not for both together.",
   ends: "The images before this one match; the rest are merely near.",
   promise: ({ asked, met }) => {
     const share = `${Math.round(asked * 100)}\u00a0%`;

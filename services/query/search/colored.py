@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, page_of
 from services.query.search.lookup import Lookup, SpaceSearch
+from services.query.search.matches import Matches, of_colors, shortest
 from services.query.search.paging import Ranking
 from services.query.search.probing import plan
 from services.query.search.query import Query
@@ -55,8 +56,20 @@ class Colored:
             found = self._by_tag(searcher, visual, self.tag, shares, watch)
         else:
             found = self._by_color(searcher, visual, shares, watch)
+        with watch("count"):
+            matches = self._matches(found)
         with watch("rank"):
-            return self._page(searcher, found)
+            return self._page(searcher, found, matches)
+
+    def _matches(self, found: "_Ranked") -> Matches | None:
+        """Count what matches, where all that may was looked at and each probability is known.
+
+        How far counts of a meaning with a colour lie from the truth isn't measured.
+        """
+        if self.after is not None or found.chances is None or self.meaning is not None:
+            return None
+        order = np.argsort(-found.order, kind="stable")
+        return of_colors(found.chances[order], self.tag is not None, self.options.guarantee)
 
     def _by_color(
         self, searcher: Searcher, visual: Space, shares: NDArray[np.float32], watch: Stopwatch
@@ -113,13 +126,16 @@ class Colored:
             with watch("scan"):
                 ordinals, away = space.index.among(query.vector, further, metric)
             found = _joined(found, ordinals, away)
+        if query.leave_out:
+            found = found.without(query.leave_out)
         told = space.chances(distances.scores(found.distances, metric).tolist(), metric)
-        is_told = all(one is not None for one in told)
+        is_one = query.combination is None or query.combination.is_single
+        is_told = is_one and all(one is not None for one in told)
         word = np.array(told, np.float64) if is_told else _likeness(found.distances)
         of_color = color_chances.of_picture if self.is_either else color_chances.of_thing
         own = of_color(shares[found.ordinals], self.colors)
         both = 1 - (1 - word) * (1 - own) if self.is_either else word * own
-        return _Ranked(space, Mode.SEMANTIC, metric, found, both, both if is_told else None, nprobe)
+        return _Ranked(space, query.mode, metric, found, both, both if is_told else None, nprobe)
 
     def _nearest(
         self, searcher: Searcher, space: Space, query: Query, metric: Metric, watch: Stopwatch
@@ -157,8 +173,8 @@ class Colored:
             kept &= collection.allowed(self.options.filter)[ordinals]
         return ordinals[kept]
 
-    def _page(self, searcher: Searcher, found: "_Ranked") -> SearchResult:
-        options, after = self.options, self.after
+    def _page(self, searcher: Searcher, found: "_Ranked", matches: Matches | None) -> SearchResult:
+        options, after = shortest(self.options, matches), self.after
         likely = found.passing(options)
         kept = likely & ~np.isin(found.candidates.ordinals, after.shown if after else [])
         candidates = found.candidates.at(kept)
@@ -204,6 +220,7 @@ class Colored:
             found.space.fingerprint,
             recall,
             cut,
+            matches,
             colors=self.colors,
         )
 
