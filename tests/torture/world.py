@@ -34,6 +34,10 @@ def picture(seed: int) -> bytes:
     return buffer.getvalue()
 
 
+class JobFailed(Exception):
+    """A job that a client asked for did not succeed."""
+
+
 class World:
     """Acts on a life as a client does, and keeps a ledger of what was acknowledged."""
 
@@ -174,7 +178,8 @@ class World:
     def check(self, life: Life) -> None:
         """To be asked of a life that nobody disturbs; what was under way is decided by then."""
         for job in life.send(indexer.list_jobs()).jobs:
-            if not job.state.ended:
+            # Nobody asked for a reading of texts, whose process has the lowest priority.
+            if not job.state.ended and job.kind is not JobKind.TEXT:
                 self._run(life, job)
         if not self.present:
             # What the very first addition left unfinished is published by the next one.
@@ -251,8 +256,8 @@ class World:
             assert "Nothing was lost" in str(job.error)
         if job.state is JobState.FAILED and "full" in str(job.error):
             raise StorageFull(str(job.error))
-        if job.kind is not JobKind.COMPACT:
-            assert job.state is JobState.SUCCEEDED, job.error
+        if job.kind is not JobKind.COMPACT and job.state is not JobState.SUCCEEDED:
+            raise JobFailed(f"{job.kind} ended as {job.state}: {job.error}")
         return job
 
     def _choose(self) -> str | None:
