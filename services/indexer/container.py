@@ -121,6 +121,7 @@ class Container:
         self.current = collection.current
         self.compatibility = collection.compatibility
         self.deletions = collection.deletions
+        self.removal = collection.removal
         self.publisher = collection.publisher
 
         # Work of the routes.
@@ -222,6 +223,7 @@ class Container:
             self.index.tombstones.tidy()
             self._matching.start()
         self.publisher.start(is_alone)
+        self.removal.begin()
         self._presence.admit()
         self.current.tell(self._changed)
         if self._mirror is not None:
@@ -240,6 +242,7 @@ class Container:
         self.interrupt()
         self._upkeep.stop()
         self._housekeeping.stop()
+        self.removal.stop()
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()

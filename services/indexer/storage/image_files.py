@@ -1,8 +1,8 @@
 """The bytes of images: stored uploads, files of sources in place, and thumbnails."""
 
 import hashlib
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -208,16 +208,25 @@ class ImageFiles:
             data, _ = self.read(image_id, places)
         return images.size(data)
 
-    def remove(self, image_id: str) -> None:
-        """Remove the stored files of an image; a source's own file is never changed."""
-        for key in _keys(image_id):
-            self._kept.remove(key)
+    @property
+    def is_local(self) -> bool:
+        """Return whether uploads and thumbnails are stored on this machine."""
+        return self._kept.is_local
 
-    def removing(self, image_ids: Iterable[str]) -> AbstractContextManager[None]:
-        """Remove the stored files of images at the end of the block, or restore them if it
-        raises.
+    def remove(self, image_ids: Sequence[str]) -> tuple[list[str], Exception | None]:
+        """Remove the stored files of images; a source's own file is never changed.
+
+        Gives those whose files are gone, and the first error.
         """
-        return self._kept.removing([key for image_id in image_ids for key in _keys(image_id)])
+        gone: list[str] = []
+        fault: Exception | None = None
+        for image_id, error in zip(
+            image_ids, self._kept.remove_all(map(_keys, image_ids)), strict=True
+        ):
+            if error is None:
+                gone.append(image_id)
+            fault = fault or error
+        return gone, fault
 
     def tidy(self) -> None:
         """Remove partial files of a killed process."""
