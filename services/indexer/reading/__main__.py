@@ -8,14 +8,16 @@ import sys
 from contextlib import suppress
 
 from services.indexer.reading import reader
+from shared.media.limited.process import leave_room
 
 log = logging.getLogger(__name__)
 
 _LOWEST = 19
+_TOO_MUCH = "Reading the text takes more memory than ISE_DECODE_BYTES."
 
 
-def main(threads: int, max_pixels: int, picture_cpu_s: float) -> None:
-    """Read until the input ends."""
+def main(threads: int, max_pixels: int, picture_cpu_s: float, memory_bytes: int) -> None:
+    """Read until the input ends. memory_bytes: for pictures, beside the networks."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints must not come between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -26,6 +28,7 @@ def main(threads: int, max_pixels: int, picture_cpu_s: float) -> None:
     from shared.core.errors import ISEError
 
     ocr = Ocr(threads, max_pixels)
+    leave_room(memory_bytes)
 
     def answer(body: dict[str, object]) -> None:
         answers.write(json.dumps(body).encode() + b"\n")
@@ -40,6 +43,8 @@ def main(threads: int, max_pixels: int, picture_cpu_s: float) -> None:
             answer({"words": [word.model_dump() for word in ocr.read(data)]})
         except ISEError as error:
             answer({"error": error.detail})
+        except MemoryError:
+            answer({"error": _TOO_MUCH})
         except Exception as error:
             # Whatever is wrong with a library, it concerns this picture alone.
             log.exception("a picture can't be read")
@@ -47,4 +52,4 @@ def main(threads: int, max_pixels: int, picture_cpu_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))

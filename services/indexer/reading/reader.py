@@ -24,6 +24,8 @@ PICTURE_CPU_S = 120.0
 """Longest processor time of a picture. Time on the clock tells nothing: all others go first."""
 PICTURE_S = 1800.0
 """Longest time of a picture, for a process that waits for something which never comes."""
+MEMORY_BYTES = 3 * 2**29
+"""Memory of the largest pictures, decoded, and of what the networks make of them."""
 HEAD = struct.Struct("<Q")
 """Length of a picture, before its bytes."""
 _MISSING = (
@@ -40,11 +42,18 @@ def is_installed() -> bool:
 class TextReader:
     """Starts readers. `threads`: of the networks. `max_pixels`: larger pictures are refused.
 
-    `picture_cpu_s`: longest processor time of a picture.
+    `picture_cpu_s`: longest processor time of a picture. `memory_bytes`: most memory that pictures
+    take, beside the networks.
     """
 
-    def __init__(self, threads: int, max_pixels: int, picture_cpu_s: float = PICTURE_CPU_S) -> None:
-        self._options = (str(threads), str(max_pixels), str(picture_cpu_s))
+    def __init__(
+        self,
+        threads: int,
+        max_pixels: int,
+        picture_cpu_s: float = PICTURE_CPU_S,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._options = (str(threads), str(max_pixels), str(picture_cpu_s), str(memory_bytes))
 
     @contextmanager
     def opened(self) -> Iterator["ReaderProcess"]:
