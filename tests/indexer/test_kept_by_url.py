@@ -4,12 +4,14 @@ import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.container import Container
 from services.indexer.storage.blob_store import RemoteBlobStore
+from services.indexer.storage.image_files import ImageFiles
 from shared.clients import curation, indexer
 from shared.contracts.images import ImagePatch
 from shared.core.errors import Misconfigured, NotFound, Unavailable
@@ -127,6 +129,24 @@ def test_a_store_that_hangs_holds_up_no_change(start, s3, bucket, picture, monke
         assert service.send(indexer.get_image_file(items[0].id))[0] == picture(0)
         until(lambda: len(s3.keys(bucket)) == 3)
         assert service.finds_itself(picture(0))
+
+
+def test_a_large_file_of_a_store_is_sent_from_disk_whatever_the_memory(
+    start, s3, bucket, monkeypatch
+):
+    out = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (1300, 1200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(out, "PNG", compress_level=0)
+    monkeypatch.setattr("shared.objects.file._PIECE", 2**20)
+    with start(images_url=f"s3://{bucket}", s3_endpoint=s3.url) as service:
+        [item] = service.add(("noise.png", out.getvalue()))
+
+        def whole(*_):
+            raise AssertionError("it was read into memory")
+
+        monkeypatch.setattr(ImageFiles, "read_one", whole)
+        sent, media_type = service.send(indexer.get_image_file(item.id))
+        assert (sent, media_type) == (out.getvalue(), "image/png")
 
 
 @pytest.mark.parametrize(

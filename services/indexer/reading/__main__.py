@@ -13,6 +13,8 @@ from shared.media.limited.process import leave_room
 log = logging.getLogger(__name__)
 
 _LOWEST = 19
+_NETWORKS = 2**31
+"""Address space of the networks, which are loaded at the first picture."""
 _TOO_MUCH = "Reading the text takes more memory than ISE_DECODE_BYTES."
 
 
@@ -28,7 +30,7 @@ def main(threads: int, max_pixels: int, picture_cpu_s: float, memory_bytes: int)
     from shared.core.errors import ISEError
 
     ocr = Ocr(threads, max_pixels)
-    leave_room(memory_bytes)
+    leave_room(_NETWORKS + memory_bytes)
 
     def answer(body: dict[str, object]) -> None:
         answers.write(json.dumps(body).encode() + b"\n")

@@ -24,7 +24,7 @@ from shared.media import images
 from shared.media.identity import id_of_sha256
 from shared.media.limited.scaler import Scaler
 from shared.objects.address import WEB
-from shared.objects.file import File, LocalFile
+from shared.objects.file import FarFile, File, InPieces, LocalFile
 
 _HEAD = 4096
 """First bytes of a file, which tell its media type."""
@@ -162,22 +162,24 @@ class ImageFiles:
         return data if _is_its(found, image_id, place) else None
 
     def copy(self, image_id: str, places: list[Place], to: IO[bytes]) -> str | None:
-        """Copy an image's own bytes from a file of this machine; return their media type.
+        """Copy an image's own bytes, piece by piece; return their media type.
 
-        As in `read`, the bytes that are copied were hashed. None: no such file has them.
+        As in `read`, the bytes that are copied were hashed. None: no file that can be read in
+        pieces has them, as those of this machine and of object stores can.
         """
         for place in places:
-            file = self.file(image_id, place)
-            if not place.has_file or not isinstance(file, LocalFile):
+            if not place.has_file:
                 continue
             digest = hashlib.sha256()
             to.seek(0)
             to.truncate()
             try:
+                if (file := _in_pieces(self.file(image_id, place))) is None:
+                    continue
                 for chunk in file.chunks(max(self._max_bytes, place.bytes)):
                     digest.update(chunk)
                     to.write(chunk)
-            except (OSError, TooLarge, Forbidden) as error:
+            except (OSError, TooLarge, Forbidden, Unavailable) as error:
                 if isinstance(error, OSError) and full_disk(error) is not None:
                     raise
                 continue
@@ -238,6 +240,12 @@ class ImageFiles:
         """
         upload, thumbnail = map(self._here.path, _keys(image_id))
         return upload, thumbnail
+
+
+def _in_pieces(file: File) -> InPieces | None:
+    if isinstance(file, LocalFile):
+        return file
+    return file.pieces() if isinstance(file, FarFile) and file.pieces is not None else None
 
 
 def _is_its(sha256: str, image_id: str, place: Place) -> bool:
