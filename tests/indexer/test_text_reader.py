@@ -1,5 +1,7 @@
 """The process that reads text in pictures ends on none of them for good."""
 
+import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -63,3 +65,28 @@ def test_a_picture_that_takes_too_much_memory_costs_its_reader_nothing_else(huge
         child = reader._child
         assert [word.text for word in reader.read(sign("small"))] == ["small"]
         assert reader._child is child
+
+
+@needs_ocr
+def test_a_reading_that_is_cancelled_ends_in_the_middle_of_a_picture() -> None:
+    class Cancelled(Exception):
+        pass
+
+    stopped = []
+
+    def check() -> None:
+        if children and not stopped:
+            stopped.append(os.kill(children[0].pid, signal.SIGSTOP))
+        elif stopped:
+            raise Cancelled
+
+    children: list[subprocess.Popen[bytes]] = []
+    with TextReader(1, 10**8).opened(check) as reader:
+        reader.start()
+        child = reader._child
+        assert child is not None
+        children.append(child)
+        # It is as if it never got the processor, of which it has the lowest share.
+        with pytest.raises(Cancelled):
+            reader.read(sign("never"))
+    assert child.returncode == -signal.SIGKILL

@@ -208,6 +208,9 @@ class Campaign:
             if not life.dies_within(5):
                 self.summary.failed(f"{act}: {error}")
             return False
+        except AssertionError as error:
+            self.summary.lost(f"{act}: {error}")
+            return False
         return True
 
     def _check(self, world: World, when: str) -> None:

@@ -246,7 +246,8 @@ class World:
         """Waits until a job has ended."""
         end = time.monotonic() + _PATIENCE_S
         while not job.state.ended:
-            assert time.monotonic() < end, f"{job.kind} is still at {job.progress}"
+            if time.monotonic() > end:
+                raise JobFailed(f"{job.kind} is still at {job.progress}")
             time.sleep(0.02)
             job = life.send(indexer.get_job(job.id))
         if job.kind is JobKind.TEXT:
