@@ -137,6 +137,7 @@ def _refusals(load: Load, seconds: float) -> dict[str, Any]:
         "refusals": len(times),
         "p50_ms": float(np.median(some)),
         "p99_ms": float(np.quantile(some, 0.99)),
+        "within_5_ms": float(np.mean(some <= 5.0)),
     }
     print(f"  refusals: {found}")
     return found
