@@ -11,7 +11,7 @@ def under_load(found: dict[str, Any]) -> str:
         f"## Under load: {found['profile']}",
         "",
         measured_on(found),
-        f"The machine's load average was {found['load_average']:.0f} of other work.",
+        _beside(found),
         "",
         "Clients send without pause, eight pictures or one search by id a call; one that is "
         "refused calls again on the same connection after 50 ms, less than it is told, and so is "
@@ -50,6 +50,11 @@ def under_load(found: dict[str, Any]) -> str:
     return "\n".join([*lines, *table(heads, rows), ""])
 
 
+def _beside(found: dict[str, Any]) -> str:
+    lower = " of lower priority" if found.get("niceness", 0) < 0 else ""
+    return f"The machine's load average was {found['load_average']:.0f} of other work{lower}."
+
+
 def _ms(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
@@ -62,8 +67,9 @@ def while_it_hangs(found: dict[str, Any]) -> str:
         measured_on(found),
         "",
         f"{found['images']:,} pictures; for {found['seconds']:.0f} s the new embedder of a "
-        "re-embedding gives no answer in the last step of it. Meanwhile three clients upload, retag "
-        "and delete a picture each, one after the other with pauses of 0.2 s.",
+        "re-embedding gives no answer in the last step of it. Meanwhile three clients upload, "
+        "retag and delete a picture each, one after the other with pauses of 0.2 s. "
+        + _beside(found),
         "",
     ]
     rows = [
