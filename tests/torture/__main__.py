@@ -30,7 +30,7 @@ def main() -> int:
             campaign.at_each_failpoint()
         while summary.killed < asked.kills:
             campaign.at_random()
-            if summary.killed % 50 == 0:
+            if summary.killed % 20 == 0:
                 print(
                     f"{summary.killed} kills, {len(summary.losses)} losses, "
                     f"{len(summary.failures)} failures, {time.monotonic() - started:.0f} s",

@@ -23,7 +23,7 @@ from shared.media.identity import content_id
 from tests.torture.life import Life
 
 _TAGS = ("dog", "cat", "car", "tree")
-_PATIENCE_S = 60.0
+_PATIENCE_S = 600.0
 
 
 def picture(seed: int) -> bytes:

@@ -149,7 +149,7 @@ class JobRunner:
     def _run_next(self) -> None:
         self._wake.clear()
         self._table.requeue_interrupted()
-        job = self._table.start_next()
+        job = self._table.start_next(_PREEMPTED)
         if job is None:
             self._on_idle()
             if not self._is_shared:

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 from services.indexer.reading import reader
-from shared.media.limited.process import leave_room
+from shared.media.limited.process import bind_to, leave_room
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +18,14 @@ _NETWORKS = 2**31
 _TOO_MUCH = "Reading the text takes more memory than ISE_DECODE_BYTES."
 
 
-def main(threads: int, max_pixels: int, picture_cpu_s: float, memory_bytes: int) -> None:
-    """Read until the input ends. memory_bytes: for pictures, beside the networks."""
+def main(
+    parent: int, threads: int, max_pixels: int, picture_cpu_s: float, memory_bytes: int
+) -> None:
+    """Read until the input or the parent process ends. memory_bytes: for pictures, beside the
+    networks.
+    """
+    # It would load its networks for nobody, and at the lowest priority that takes long.
+    bind_to(parent)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints must not come between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -54,4 +60,5 @@ def main(threads: int, max_pixels: int, picture_cpu_s: float, memory_bytes: int)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    parent, threads, pixels, cpu_s, memory = sys.argv[1:]
+    main(int(parent), int(threads), int(pixels), float(cpu_s), int(memory))

@@ -87,12 +87,21 @@ class ReaderProcess:
         """Name and version of the reader and its networks."""
 
     def start(self) -> None:
-        """Start the process and wait until it has its networks. Raises Unavailable."""
+        """Start the process and wait until it has its networks. Raises Unavailable.
+
+        It ends with the thread that starts it.
+        """
         environment = {**os.environ, "OMP_NUM_THREADS": self._options[0]}
         # OpenVINO plans by what the processor has, and its oneDNN fails where this forbids that.
         environment.pop("ONEDNN_MAX_CPU_ISA", None)
         self._child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "services.indexer.reading", *self._options],
+            [
+                sys.executable,
+                "-m",
+                "services.indexer.reading",
+                str(os.getpid()),
+                *self._options,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
