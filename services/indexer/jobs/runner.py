@@ -151,6 +151,9 @@ class JobRunner:
         self._table.requeue_interrupted()
         job = self._table.start_next(_PREEMPTED)
         if job is None:
+            with self._lock:
+                # Left are those of jobs that other workers ran.
+                self._cancelled.clear()
             self._on_idle()
             if not self._is_shared:
                 self._wake.wait()
