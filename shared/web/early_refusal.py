@@ -138,8 +138,9 @@ class EarlyRefusalMiddleware:
         if "transfer-encoding" in headers or "expect" in headers or (size or 0) > _DRAINED:
             # The rest isn't worth reading.
             answered.append((b"connection", b"close"))
-        if (told := scope.get(REFUSED)) is not None:
-            told.until = time.monotonic() + float(error.extra.get("retry_after") or 0)
+        connection: Told | None = scope.get(REFUSED)
+        if connection is not None:
+            connection.until = time.monotonic() + float(error.extra.get("retry_after") or 0)
         status = document["status"]
         m = self._metrics
         m.requests.labels(m.service, scope["method"], scope["path"], str(status)).inc()

@@ -114,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_head_timer()
         self._places.work(self)
         super().on_headers_complete()
-        self.scope[REFUSED] = self._told  # type: ignore[typeddict-unknown-key]
+        cast(dict[str, Any], self.scope)[REFUSED] = self._told
         if self.cycle is not None:
             self.cycle.transport = cast(asyncio.Transport, _Lingering(self.transport, self._end))
 
