@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from fastapi import Request
 
@@ -158,7 +159,9 @@ class Container:
             data, self.images, features, embedders, self._mirror, attempts
         )
         dropouts = Unembeddable(self.images, self.current, self.index.segments)
-        missing = Reembedding(self.images, self.files, dropouts, self._intake.take)
+        missing = Reembedding(
+            self.images, self.files, dropouts, partial(self._intake.take, present_only=True)
+        )
         builder = IndexBuilder(collection, features, self.index)
         pipeline = BuildPipeline(collection, builder, self._matching, missing)
         shadow = ShadowRun(collection, features, self.index.spaces, self.judgements, missing)
