@@ -223,7 +223,7 @@ class Container:
             for name in ("features", "networks"):
                 durable.remove_temporaries(self.settings.data_dir / name)
             self.files.tidy()
-            self.index.tombstones.tidy()
+            self.deletions.tidy()
             self._matching.start()
         self.publisher.start(is_alone)
         self.removal.begin()

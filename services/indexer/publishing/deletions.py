@@ -87,6 +87,11 @@ class Deletions:
             self.finish_left()
             yield
 
+    def tidy(self) -> None:
+        """Remove partial files of a killed process."""
+        self._tombstones.tidy()
+        self._note.tidy()
+
     def finish_left(self) -> None:
         """Finishes the deletions whose end the catalogue, which went away, hasn't told."""
         if self._has_left:
