@@ -47,6 +47,7 @@ def measure(data: Path, profile: str, seconds: float, large: bool = True) -> dic
             searching = _searching(port_of(group, "query"), ids)
             person = Load(searching.port, searching.path, searching.kind, searching.bodies, 1)
             found: dict[str, Any] = {"profile": profile, "load_average": os.getloadavg()[0]}
+            found["niceness"] = os.nice(0)
             found["person_quiet"] = _person(person, [], 0, seconds)
             for name, load in (("embedder", embedding), ("query", searching)):
                 found[name] = _over_load(name, load, seconds)
@@ -137,6 +138,7 @@ def _refusals(load: Load, seconds: float) -> dict[str, Any]:
         "refusals": len(times),
         "p50_ms": float(np.median(some)),
         "p99_ms": float(np.quantile(some, 0.99)),
+        "within_5_ms": float(np.mean(some <= 5.0)),
     }
     print(f"  refusals: {found}")
     return found

@@ -9,7 +9,7 @@ from benchmarks.report_certainty import certainty
 from benchmarks.report_embedding import agreement, embedding, ingest, on_gpu, starts
 from benchmarks.report_engines import engines, text
 from benchmarks.report_http import over_http
-from benchmarks.report_load import under_load
+from benchmarks.report_load import under_load, while_it_hangs
 from benchmarks.report_matching import labels, ranking, untagged, words_probability
 from benchmarks.report_page import browsing, gallery
 from benchmarks.tables import measured_on, table
@@ -76,6 +76,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "gallery": gallery,
         "browsing": browsing,
         "load": under_load,
+        "waiting": while_it_hangs,
         "engines": engines,
         "text": text,
     }

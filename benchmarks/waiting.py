@@ -83,6 +83,8 @@ def _while_it_hangs(
     return {
         "images": pictures,
         "seconds": seconds,
+        "load_average": os.getloadavg()[0],
+        "niceness": os.nice(0),
         "hung_all_the_time": held,
         "quiet": quiet,
         "changes": hung,

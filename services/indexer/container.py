@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from fastapi import Request
 
@@ -121,6 +122,7 @@ class Container:
         self.current = collection.current
         self.compatibility = collection.compatibility
         self.deletions = collection.deletions
+        self.removal = collection.removal
         self.publisher = collection.publisher
 
         # Work of the routes.
@@ -157,7 +159,9 @@ class Container:
             data, self.images, features, embedders, self._mirror, attempts
         )
         dropouts = Unembeddable(self.images, self.current, self.index.segments)
-        missing = Reembedding(self.images, self.files, dropouts, self._intake.take)
+        missing = Reembedding(
+            self.images, self.files, dropouts, partial(self._intake.take, present_only=True)
+        )
         builder = IndexBuilder(collection, features, self.index)
         pipeline = BuildPipeline(collection, builder, self._matching, missing)
         shadow = ShadowRun(collection, features, self.index.spaces, self.judgements, missing)
@@ -219,9 +223,10 @@ class Container:
             for name in ("features", "networks"):
                 durable.remove_temporaries(self.settings.data_dir / name)
             self.files.tidy()
-            self.index.tombstones.tidy()
+            self.deletions.tidy()
             self._matching.start()
         self.publisher.start(is_alone)
+        self.removal.begin()
         self._presence.admit()
         self.current.tell(self._changed)
         if self._mirror is not None:
@@ -240,6 +245,7 @@ class Container:
         self.interrupt()
         self._upkeep.stop()
         self._housekeeping.stop()
+        self.removal.stop()
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()

@@ -29,7 +29,9 @@ def resolver_of(settings: IndexerSettings) -> Resolver:
 
 
 def reader_of(settings: IndexerSettings) -> TextReader:
-    return TextReader(settings.ocr_threads, settings.max_pixels)
+    return TextReader(
+        settings.ocr_threads, settings.max_pixels, memory_bytes=settings.decoder_bytes
+    )
 
 
 def image_files_of(

@@ -193,6 +193,8 @@ MOST_CONNECTIONS = 100
 """Connections of one client at once, by default."""
 _KEPT = 20
 """Idle connections that stay open, as httpx does by default."""
+IDLE_S = 5.0
+"""Seconds for which they do: services close theirs much later."""
 
 
 class ReplicaTransport(httpx.BaseTransport):
@@ -200,7 +202,9 @@ class ReplicaTransport(httpx.BaseTransport):
 
     def __init__(self, url: str) -> None:
         self._replicas = Replicas(url)
-        self._inner = httpx.HTTPTransport(verify=tls.trusted(), trust_env=False)
+        self._inner = httpx.HTTPTransport(
+            verify=tls.trusted(), trust_env=False, limits=_limits(MOST_CONNECTIONS)
+        )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         replicas = self._replicas
@@ -247,7 +251,7 @@ class AsyncReplicaTransport(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport(
             verify=tls.trusted(),
             trust_env=False,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=_KEPT),
+            limits=_limits(connections),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -286,6 +290,12 @@ class AsyncReplicaTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _limits(connections: int) -> httpx.Limits:
+    return httpx.Limits(
+        max_connections=connections, max_keepalive_connections=_KEPT, keepalive_expiry=IDLE_S
+    )
 
 
 def _reached_nobody(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from shared.objects.opening import NotAFile, Roots, open_file
 __all__ = ["FarFile", "File", "LocalFile", "NotAFile", "Stamp", "signed", "stamp_of"]
 
 _CHUNK = 1 << 20
+_PIECE = 8 << 20
 
 
 class _Numbers(NamedTuple):
@@ -67,6 +68,13 @@ class File(Protocol):
     def sha256(self, most: int) -> str: ...
 
 
+class InPieces(Protocol):
+    """A file that needn't be read at once."""
+
+    def chunks(self, most: int) -> Iterator[bytes]:
+        """Give all of it piece by piece. Raises TooLarge where that is over `most` bytes."""
+
+
 class LocalFile:
     """A file of this machine. `roots`: where it must lie when it's read."""
 
@@ -116,14 +124,33 @@ class LocalFile:
         return TooLarge(f"{readable(str(self._path))} is over the limit of {most / 2**20:g} MiB.")
 
 
+class StoredFile:
+    """An object of a store, read in pieces of some mebibytes."""
+
+    def __init__(self, path: str, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        """`fetch`: gives the bytes from one offset to before another."""
+        self._path = path
+        self._size = size
+        self._fetch = fetch
+
+    def chunks(self, most: int) -> Iterator[bytes]:
+        if self._size > most:
+            raise TooLarge(f"{self._path} is over the limit of {most / 2**20:g} MiB.")
+        for start in range(0, self._size, _PIECE):
+            yield self._fetch(start, min(start + _PIECE, self._size))
+
+
 @dataclass(frozen=True)
 class FarFile:
-    """A remote file. `fetch` reads a limited number of bytes; `look` requests its stamp."""
+    """A remote file. `fetch` reads a limited number of bytes; `look` requests its stamp; `pieces`
+    gives the same file to be read piece by piece, where its source can do that.
+    """
 
     path: str
     fetch: Callable[[int], bytes]
     look: Callable[[], Stamp | None] = lambda: None
     listed: Stamp | None = None
+    pieces: Callable[[], InPieces] | None = None
 
     is_local = False
 

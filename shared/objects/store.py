@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.core.errors import Misconfigured, TooLarge, Unavailable
 from shared.objects.address import Address
-from shared.objects.file import FarFile, Stamp, signed
+from shared.objects.file import FarFile, Stamp, StoredFile, signed
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 30, 2
 # Names of the time of change in the listings of different stores.
@@ -70,7 +70,11 @@ class Objects:
             # An empty object has no range.
             return b"" if listed and not listed.bytes else self.read_whole(address, most)
 
-        return FarFile(str(address), fetch, lambda: self.look(address), listed)
+        def pieces() -> StoredFile:
+            size = (listed or self.look(address)).bytes
+            return StoredFile(str(address), size, lambda a, b: self.read(address, a, b))
+
+        return FarFile(str(address), fetch, lambda: self.look(address), listed, pieces)
 
     def write(self, address: Address, data: bytes) -> None:
         """The object is there whole when this returns, or as it was before."""

@@ -16,6 +16,14 @@ _OWN_FILES = 256
 """Descriptors that a service needs for its files and for connections to others."""
 
 Leave = Callable[[], None]
+REFUSED = "ise.refused"
+"""Key in a request's scope for what its connection was told before."""
+
+
+class Told:
+    """When a connection may call again, as it was told with its last refusal."""
+
+    until = 0.0
 
 
 class Connections:

@@ -4,11 +4,17 @@ Under more load than a service can bear, most calls are refused, and what each r
 taken from those that are answered. So this is the outermost middleware: it looks at what the call's
 route declares, and where no place or memory is free it answers at once. Whoever gets past it is
 admitted, or refused, by the route.
+
+A connection that was refused, and calls again before the time that it was told, isn't refused at
+once: it waits for room or for that time, whichever comes first, while nothing of its body is read.
+So clients that don't heed `Retry-After` cost next to nothing.
 """
 
+import asyncio
 import json
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 
@@ -17,17 +23,25 @@ from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.core import deadline
 from shared.core import problem as problems
+from shared.core.budget import MIB
 from shared.core.errors import ISEError, Overloaded
 from shared.core.request_id import HEADER, request_id
 from shared.web.admission import Admission, Gates
-from shared.web.body import UNREAD, announced
+from shared.web.body import announced
 from shared.web.callers import Caller
+from shared.web.connections import REFUSED, Told
 from shared.web.headers import DEFAULTS
 from shared.web.metrics import Metrics
 from shared.web.priority import is_bulk
 from shared.web.scoped import ScopedRoute
 
+_DRAINED = 2 * MIB
+"""Bytes of a refused body that are discarded: this costs less than another connection."""
+_MOST_HELD = 64
+"""Calls that wait at once; of each, up to some hundred KiB have arrived."""
+_LOOK_S = 0.05
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FIXED = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 _FIXED.append((b"content-type", problems.MEDIA_TYPE.encode()))
@@ -48,23 +62,27 @@ class EarlyRefusalMiddleware:
         self._metrics = metrics
         self._identify = identify
         self._routes: Routes | None = None
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if self._routes is None:
                 self._routes = _routes(scope["app"])
             admission = self._routes.get((scope["method"], scope["path"]))
-            if admission is not None and (error := self._refusal(admission, scope)) is not None:
+            if (
+                admission is not None
+                and (error := self._refusal(admission, scope)) is not None
+                and await self._waits_in_vain(admission, scope)
+            ):
                 await self._refuse(error, scope, send)
                 return
         await self.app(scope, receive, send)
 
     def _refusal(self, admission: Admission, scope: Scope) -> Overloaded | None:
+        if self._has_room(admission, scope):
+            return None
         gates: Gates = scope["app"].state.gates
         headers = Headers(scope=scope)
-        is_free = gates.has_room(admission, announced(headers) or 0, _is_bulk(headers))
-        if is_free:
-            return None
         caller = self._identify(scope)
         if not caller.scopes:
             return None
@@ -76,6 +94,32 @@ class EarlyRefusalMiddleware:
             # Too large: the route, or the limit of all bodies, tells why.
             return None
         return None
+
+    async def _waits_in_vain(self, admission: Admission, scope: Scope) -> bool:
+        """Hold a call that comes earlier than its connection was told; return False once there is
+        room for it.
+        """
+        told: Told | None = scope.get(REFUSED)
+        until = 0.0 if told is None else told.until
+        left = deadline.remaining()
+        if left is not None:
+            until = min(until, time.monotonic() + left / 2)
+        if time.monotonic() >= until or self._held >= _MOST_HELD:
+            return True
+        self._held += 1
+        try:
+            while time.monotonic() < until:
+                await asyncio.sleep(_LOOK_S)
+                if self._has_room(admission, scope):
+                    return False
+        finally:
+            self._held -= 1
+        return True
+
+    def _has_room(self, admission: Admission, scope: Scope) -> bool:
+        gates: Gates = scope["app"].state.gates
+        headers = Headers(scope=scope)
+        return gates.has_room(admission, announced(headers) or 0, _is_bulk(headers))
 
     async def _refuse(self, error: Overloaded, scope: Scope, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -91,9 +135,12 @@ class EarlyRefusalMiddleware:
             *((k.lower().encode(), v.encode()) for k, v in problems.headers_of(error).items()),
         ]
         size = announced(headers)
-        if "transfer-encoding" in headers or "expect" in headers or (size or 0) > UNREAD:
+        if "transfer-encoding" in headers or "expect" in headers or (size or 0) > _DRAINED:
             # The rest isn't worth reading.
             answered.append((b"connection", b"close"))
+        connection: Told | None = scope.get(REFUSED)
+        if connection is not None:
+            connection.until = time.monotonic() + float(error.extra.get("retry_after") or 0)
         status = document["status"]
         m = self._metrics
         m.requests.labels(m.service, scope["method"], scope["path"], str(status)).inc()

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from shared.web import problem
-from shared.web.connections import Connections
+from shared.web.connections import REFUSED, Connections, Told
 from shared.web.headers import DEFAULTS
 
 MOST_HEAD_BYTES = 64 * 1024
@@ -59,6 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
+        self._told = Told()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -113,6 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_head_timer()
         self._places.work(self)
         super().on_headers_complete()
+        cast(dict[str, Any], self.scope)[REFUSED] = self._told
         if self.cycle is not None:
             self.cycle.transport = cast(asyncio.Transport, _Lingering(self.transport, self._end))
 

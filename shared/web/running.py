@@ -28,6 +28,10 @@ S = TypeVar("S", bound=ServiceSettings)
 
 log = logging.getLogger(__name__)
 
+IDLE_SECONDS = 75
+"""Seconds that an idle connection stays open. Longer than any client of ours keeps one, so that no
+call is sent on a connection that is just being closed: a change that fails so has an unknown end.
+"""
 _CLOSING_S = 2
 _COLLECT_AFTER = 20_000
 """Objects made since the last look for cyclic garbage."""
@@ -91,6 +95,7 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
         access_log=False,
         http=bounded(Connections(places())),
         ws="none",
+        timeout_keep_alive=IDLE_SECONDS,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         # Leave time for closing after the last answer.

@@ -20,6 +20,7 @@ from services.indexer.catalog.locations import Place
 from services.indexer.publishing import publisher
 from services.indexer.workflows import learning
 from shared.media.identity import content_id
+from tests.indexer import lock_audit
 from tests.indexer.copying import Copies
 from tests.indexer.members import Member
 from tests.indexer.running import Embedder, Service, running_embedder, serving, until
@@ -28,6 +29,16 @@ from tests.outside import no_settings_from_outside
 from tests.postgres import Server, postgres
 
 __all__ = ["postgres"]
+
+lock_audit.install()
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits_under_a_lock() -> Iterator[None]:
+    """Fail each test in which a network was called under a lock or in a transaction."""
+    lock_audit.found.clear()
+    yield
+    assert lock_audit.found == []
 
 
 # --- pictures ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,9 @@ class Collection:
         self.publisher.start()
         self.intake = IngestService(published, features, IngestSettings())
         dropouts = Unembeddable(self.images, self.current, self.index.segments)
-        missing = Reembedding(self.images, self.files, dropouts, self.intake.take)
+        missing = Reembedding(
+            self.images, self.files, dropouts, partial(self.intake.take, present_only=True)
+        )
         builder = IndexBuilder(published, features, self.index)
         matching = MatchingTraining(data, self.images, features, embedder)
         pipeline = BuildPipeline(published, builder, matching, missing)

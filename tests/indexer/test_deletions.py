@@ -11,10 +11,12 @@ from services.indexer.care.check import findings
 from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
+from services.indexer.publishing.sync_note import SyncNote
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer
 from shared.contracts.indexer import AddState
 from shared.core.errors import CatalogueAway, Corrupt
+from shared.files import durable
 from shared.media.identity import content_id
 from tests.ports import free_port
 
@@ -111,3 +113,10 @@ def test_a_deletion_whose_answer_is_lost_is_finished(service, picture, monkeypat
     service.send(indexer.delete_image(image))
     assert service.http.get(f"/v1/images/{image}").status_code == 404
     assert not service.finds_itself(picture(1))
+
+
+def test_a_note_that_a_killed_process_was_writing_is_removed(tmp_path):
+    left = durable.temporary_of(tmp_path / "sync-deletions.json")
+    left.write_text('{"ordinals": [')
+    SyncNote(tmp_path).tidy()
+    assert list(tmp_path.iterdir()) == []

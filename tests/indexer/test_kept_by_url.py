@@ -1,16 +1,23 @@
 """Uploads and thumbnails in an object store rather than in the data directory."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.container import Container
 from services.indexer.storage.blob_store import RemoteBlobStore
+from services.indexer.storage.image_files import ImageFiles
 from shared.clients import curation, indexer
+from shared.contracts.images import ImagePatch
 from shared.core.errors import Misconfigured, NotFound, Unavailable
 from shared.objects.address import Address
 from shared.objects.store import Objects
+from tests.indexer.running import until
 from tests.indexer.s3 import S3Server
 
 
@@ -56,46 +63,90 @@ def test_nothing_is_acknowledged_that_the_store_does_not_have(start, bucket, pic
         try:
             server.fill(bucket, {})
             [item] = service.add(picture(1))
+            [other] = service.add(picture(2))
             server.kill()
-            # What it can't delete there it doesn't delete at all.
             with pytest.raises(Unavailable):
-                service.send(indexer.delete_image(item.id))
-            assert service.send(indexer.get_image(item.id)).id == item.id
-            with pytest.raises(Unavailable):
-                service.send(indexer.get_image_file(item.id))
+                service.send(indexer.get_image_file(other.id))
+            # Its file goes once the store answers again.
+            service.send(indexer.delete_image(item.id))
+            with pytest.raises(NotFound):
+                service.send(indexer.get_image(item.id))
+            assert RemovedFiles(service.parts.database).due("", 10) == [item.id]
         finally:
             server.kill()
 
 
-def test_what_a_store_does_wrong_in_a_deletion_loses_nothing(s3, bucket, monkeypatch):
+def test_what_a_store_can_not_remove_is_told_and_the_rest_is_gone(s3, bucket, monkeypatch):
     objects = Objects(s3.url)
     kept = RemoteBlobStore(objects, Address.parse(f"s3://{bucket}/ise"))
     keys = [f"uploads/{n}" for n in range(4)]
     for key in keys:
         kept.write(key, key.encode(), "upload")
-    move = objects.move
-
-    def answer_is_lost(at, to):
-        move(at, to)
-        if at.name == "2":
-            raise Unavailable("s3 doesn't answer")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(objects, "move", answer_is_lost)
-        with pytest.raises(Unavailable), kept.removing([*keys, "thumbnails/none"]):
-            pytest.fail("it began though not all could be set aside")
-    assert [kept.read(key) for key in keys] == [key.encode() for key in keys]
+    remove = objects.remove
 
     def away(address):
-        raise Unavailable("s3 doesn't answer")
+        if address.name == "2":
+            raise Unavailable("s3 doesn't answer")
+        remove(address)
 
-    # Once it is decided, what can't be removed undoes nothing.
     with monkeypatch.context() as patched:
         patched.setattr(objects, "remove", away)
-        with kept.removing(keys):
-            pass
-    assert not any(kept.has(key) for key in keys)
-    assert len(s3.keys(bucket)) == len(keys)
+        told = kept.remove_all([[key, f"thumbnails/{key}"] for key in keys])
+    assert [error is None for error in told] == [True, True, False, True]
+    assert [kept.has(key) for key in keys] == [False, False, True, False]
+    assert kept.remove_all([keys]) == [None]
+    assert s3.keys(bucket) == []
+
+
+def test_a_store_that_hangs_holds_up_no_change(start, s3, bucket, picture, monkeypatch):
+    with start(images_url=f"s3://{bucket}", s3_endpoint=s3.url, trash_days=0) as service:
+        items = service.add(*(picture(n) for n in range(3)))
+        reached, goes_on = threading.Event(), threading.Event()
+        remove = Objects.remove
+
+        def hang(objects, address):
+            reached.set()
+            assert goes_on.wait(60)
+            remove(objects, address)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Objects, "remove", hang)
+            service.send(indexer.delete_image(items[0].id))
+            assert reached.wait(60)
+            # The store removes the file of the first one, and hangs.
+            service.send(indexer.delete_image(items[1].id))
+            service.send(indexer.patch_image(items[2].id, ImagePatch(tags=["dog"])))
+            service.add(picture(3))
+            assert service.tagged("dog") == {items[2].id}
+            assert len(s3.keys(bucket)) == 4
+            with ThreadPoolExecutor(1) as pool:
+                # The same picture is acknowledged once its file is surely there.
+                again = pool.submit(service.add, picture(0))
+                with pytest.raises(TimeoutError):
+                    again.result(0.5)
+                goes_on.set()
+                assert again.result(60)[0].id == items[0].id
+        assert service.send(indexer.get_image_file(items[0].id))[0] == picture(0)
+        until(lambda: len(s3.keys(bucket)) == 3)
+        assert service.finds_itself(picture(0))
+
+
+def test_a_large_file_of_a_store_is_sent_from_disk_whatever_the_memory(
+    start, s3, bucket, monkeypatch
+):
+    out = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (1300, 1200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(out, "PNG", compress_level=0)
+    monkeypatch.setattr("shared.objects.file._PIECE", 2**20)
+    with start(images_url=f"s3://{bucket}", s3_endpoint=s3.url) as service:
+        [item] = service.add(("noise.png", out.getvalue()))
+
+        def whole(*_):
+            raise AssertionError("it was read into memory")
+
+        monkeypatch.setattr(ImageFiles, "read_one", whole)
+        sent, media_type = service.send(indexer.get_image_file(item.id))
+        assert (sent, media_type) == (out.getvalue(), "image/png")
 
 
 @pytest.mark.parametrize(

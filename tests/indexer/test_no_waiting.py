@@ -15,6 +15,7 @@ from shared.contracts.features import FeaturesRequest, VectorItem
 from shared.contracts.images import ImagePatch
 from shared.contracts.indexer import BuildSettings, ReembedRequest
 from shared.contracts.jobs import Job
+from shared.core.errors import NotFound
 from shared.media.identity import content_id
 
 PICTURES = 8
@@ -95,6 +96,36 @@ def test_pictures_of_the_former_model_and_all_else_come_in_while_late_ones_hang(
         for data in (late, later, picture(0)):
             assert service.finds_itself(data)
         assert service.tagged("spaniel") == {ids[0]}
+
+
+def test_what_is_deleted_while_it_is_embedded_by_another_model_stays_deleted(
+    service_at: Any,
+    tmp_path: Path,
+    embedder: Any,
+    other_embedder: Any,
+    second: HangingEmbedder,
+    source: Path,
+    picture: Callable[..., bytes],
+    ids: list[str],
+) -> None:
+    for one in (embedder, other_embedder):
+        one.mount(tmp_path / "data")
+    with service_at(tmp_path / "data", f"{embedder.url},{second.url}") as service:
+        service.ingest(source)
+        [upload] = service.add(picture(100))
+        second.hang(lambda path: path == "/v1/embed/images")
+        job = service.send(indexer.reembed_index(ReembedRequest()))
+        assert second.reached.wait(60)
+        # Their files are read and under way to the embedder.
+        for image_id in (upload.id, ids[1]):
+            service.send(indexer.delete_image(image_id))
+        second.resume()
+        service.succeeded(job)
+        for image_id in (upload.id, ids[1]):
+            with pytest.raises(NotFound):
+                service.send(indexer.get_image(image_id))
+        assert service.ask(query.get_stats()).images == PICTURES - 1
+        assert len(service.send(curation.list_trash()).images) == 2
 
 
 def job_model(service: Any, job: Job) -> str:

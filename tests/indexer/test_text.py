@@ -241,7 +241,7 @@ def test_a_picture_whose_file_was_missing_is_read_when_it_is_asked_for_again(
         name = "reader"
 
         @contextmanager
-        def opened(self):
+        def opened(self, *_):
             yield self
 
         def start(self):

@@ -8,11 +8,15 @@ from services.indexer.catalog.facts import Facts
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import SourceEntry
+from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.states import records_of
 from services.indexer.catalog.trash import Trash
 from services.indexer.catalog.undo_log import UndoLog
 from services.indexer.catalog.undoing import undo_some
+from services.indexer.storage.blob_store import LocalBlobStore
+from services.indexer.storage.file_removal import FileRemoval
+from services.indexer.storage.image_files import ImageFiles
 
 
 @pytest.fixture
@@ -73,12 +77,12 @@ def test_pages_of_the_trash_are_in_order_and_purged_by_age(images, add, buried):
     rest, _, last = trash.page(4, (first[-1].deleted_at, first[-1].id))
     assert [one.id for one in (*first, *rest)] == ids[::-1]
     assert (total, more, last) == (6, True, False)
-    removed = []
-    assert trash.purge(first[2].deleted_at, removed.append) == 3
-    assert sorted(removed) == sorted(ids[:3])
+    removed = RemovedFiles(images.database)
+    assert trash.purge(first[2].deleted_at) == 3
+    assert removed.due("", 10) == sorted(ids[:3])
     add("d")
-    assert trash.purge(None, removed.append) == 2
-    assert sorted(removed[3:]) == sorted(ids[4:])
+    assert trash.purge(None) == 2
+    assert removed.due("", 10) == sorted([*ids[:3], *ids[4:]])
 
 
 def test_a_change_of_many_is_one_and_is_taken_back(images, add, buried):
@@ -236,19 +240,30 @@ def test_of_two_restored_images_of_one_path_one_gets_it(images, add, buried):
     assert sorted(len(one["places"]) for one in found.values()) == [0, 1]
 
 
-def test_what_is_purged_stays_so_where_a_later_file_cannot_be_removed(
-    images, add, buried, monkeypatch
+def test_files_that_cannot_be_removed_stay_listed_and_are_tried_again(
+    images, add, buried, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("services.indexer.catalog.trash._PURGED_AT_ONCE", 3)
     ids = add(*"abcde")
-    trash = Trash(images.database)
+    files = ImageFiles(tmp_path, 32, 1000)
     for image_id in ids:
+        files.keep(image_id, "a.png", b"a")
         Origins(images.database).delete_all([image_id], buried.update, keeps=True)
+    assert Trash(images.database).purge(None) == 5
+    # One came again meanwhile.
+    add("b")
+    removal, listed = FileRemoval(files, images.database), RemovedFiles(images.database)
+    with monkeypatch.context() as patched:
+        remove = LocalBlobStore.remove
 
-    def remove(image_id):
-        if image_id == ids[4]:
-            raise PermissionError(13, "Permission denied")
+        def refuse(store, key):
+            if store.path(key) == files.kept(ids[4])[0]:
+                raise PermissionError(13, "Permission denied")
+            remove(store, key)
 
-    with pytest.raises(PermissionError):
-        trash.purge(None, remove)
-    assert [one.id for one in trash.page(10)[0]] == [ids[4]]
+        patched.setattr(LocalBlobStore, "remove", refuse)
+        removal.drain()
+    assert listed.due("", 10) == [ids[4]]
+    assert [files.has_upload(image_id) for image_id in ids] == [False, True, False, False, True]
+    removal.drain()
+    assert listed.due("", 10) == []
+    assert not files.has_upload(ids[4])

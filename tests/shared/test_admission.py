@@ -312,3 +312,40 @@ def test_the_number_of_pictures_is_told_by_a_header_or_estimated(service):
     assert taken(content_length="100", x_ise_files="99999") == 256
     assert taken(content_length="100", x_ise_files="-1") == 1
     assert gates.places[PICTURES].in_hand == 0
+
+
+def test_a_connection_that_calls_again_too_early_waits_for_room_and_keeps_nobody_waiting(
+    world, monkeypatch
+):
+    monkeypatch.setattr("shared.web.places._RETRY_AFTER", 600)
+    body = bytes(MIB)
+    call = HEAD % b"search" + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with world.connect() as early, world.connect() as first:
+        place = world.places.enter()
+        early.sendall(call)
+        status, headers, _ = one_of(early)
+        assert (status, headers["retry-after"], headers.get("connection")) == (429, "600", None)
+        asking = threading.Thread(target=early.sendall, args=(call,))
+        asking.start()
+        # Who wasn't told yet is told at once.
+        first.sendall(call)
+        assert one_of(first)[0] == 429
+        early.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            early.recv(1)
+        early.settimeout(60)
+        place.leave()
+        assert one_of(early)[::2] == (200, len(body))
+        asking.join()
+    assert world.places.in_hand == 0
+
+
+def test_a_connection_that_calls_again_too_early_is_refused_at_the_time_that_it_was_told(world):
+    with world.connect() as early, ExitStack() as held:
+        held.callback(world.places.enter().leave)
+        for _ in range(2):
+            early.sendall(HEAD % b"search" + b"Content-Length: 3\r\n\r\nabc")
+            assert one_of(early)[0] == 429
+        # A caller that waits for less isn't held for longer than it waits.
+        early.sendall(HEAD % b"search" + b"Prefer: wait=1\r\nContent-Length: 3\r\n\r\nabc")
+        assert one_of(early)[0] == 429

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.clients import replicas
+from shared.clients.transport import Client
+from shared.core.settings import ServiceSettings
+from shared.web.running import server_config
+from shared.web.service import create_service
+
 ROOT = Path(__file__).parents[2]
 
 # Its data folder, a file in it, and the end.
@@ -56,3 +62,13 @@ def test_nobody_else_reads_what_a_service_writes_unless_it_is_set_so(
         for path in ("data", "data/images", "data/images/a.jpg")
     ]
     assert modes == [folder, folder, file]
+
+
+def test_services_close_idle_connections_long_after_our_clients_do():
+    # At the same moment, a call would be sent on a connection that is just being closed.
+    app = create_service("query", "Idle.", ServiceSettings(), None, lambda: None)
+    config = server_config(app, ServiceSettings(), 0)
+    assert config.timeout_keep_alive >= 4 * replicas.IDLE_S
+    with Client("http://127.0.0.1") as client:
+        kept = client._http._transport._inner._pool._keepalive_expiry
+        assert kept == replicas.IDLE_S

@@ -26,6 +26,9 @@ SEARCHERS = 4
 UPLOADS, FILES = 12, 6
 _TAGS = ("dog", "castle", "tree")
 _BUILDS_A_MODEL = 3
+Profile = Literal["mini", "lite"]
+PROFILES: tuple[Profile, ...] = ("mini", "lite")
+"""The collection goes over from one to the other, again and again."""
 _REMEMBERED = 50
 """Deleted pictures that are looked for at the end of a round."""
 
@@ -49,7 +52,7 @@ class Load:
         self._deleted: list[str] = []
         # The first one changes the model, so that both are in memory soon.
         self._builds = _BUILDS_A_MODEL - 1
-        self._profile: Literal["mini", "lite"] = "mini"
+        self._profile: Profile = "mini"
         self._acts: list[Act] = [
             lambda c, d: c.send(query.search_image(d.choice(self._pictures))),
             lambda c, d: c.send(query.search_term(d.choice(self._tags))),

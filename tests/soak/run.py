@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 
 from demo.sample import draw_sample
+from shared.contracts.embedder import PROFILE_HEADER
 from tests.e2e.engine import Engine, running
 from tests.soak.levels import MIB, Level, disk, level, rises, rows, table_rises
-from tests.soak.load import Load
+from tests.soak.load import PROFILES, Load
 
 ROUND_S = 20.0
 _LEAST = 6
@@ -40,7 +41,8 @@ def soaking(folder: Path, rounds: int, seconds: float, seed: int = 0, most_s: fl
     levels: list[dict[str, Level]] = []
     tables: list[dict[str, int]] = []
     with running(folder / "data", folder / "logs", **_SETTINGS) as engine:
-        # While they start, services say that they aren't ready.
+        # While they start, services say that they aren't ready; so do the models of a profile.
+        _load_models(engine)
         before = _server_errors(engine)
         load = Load(engine, manifest, source, seed)
         began = time.monotonic()
@@ -67,6 +69,14 @@ def soaking(folder: Path, rounds: int, seconds: float, seed: int = 0, most_s: fl
         [*rises(levels), *table_rises(tables)],
         [f"{count} times {what}" for what, count in errors.items()],
     )
+
+
+def _load_models(engine: Engine) -> None:
+    """Have the embedder load the models of the other profile that the load changes to."""
+    for profile in PROFILES:
+        with httpx.Client(trust_env=False, timeout=60, headers={PROFILE_HEADER: profile}) as http:
+            while not http.get(f"{engine.group.url('embedder')}/v1/models").is_success:
+                time.sleep(0.2)
 
 
 def _server_errors(engine: Engine) -> Counter[str]:

@@ -30,17 +30,22 @@ def main() -> int:
             campaign.at_each_failpoint()
         while summary.killed < asked.kills:
             campaign.at_random()
-            if summary.killed % 50 == 0:
-                print(f"{summary.killed} kills, {len(summary.losses)} losses", flush=True)
+            if summary.killed % 20 == 0:
+                print(
+                    f"{summary.killed} kills, {len(summary.losses)} losses, "
+                    f"{len(summary.failures)} failures, {time.monotonic() - started:.0f} s",
+                    flush=True,
+                )
     for one in summary.not_reached:
         print(f"not reached: {one}")
     print(
         f"{summary.killed} kills ({summary.kills['failpoint']} at failpoints, "
         f"{summary.kills['random']} at random), {len(summary.losses)} losses, "
+        f"{len(summary.failures)} failures without a kill, "
         f"{len(summary.not_reached)} failpoints not reached, seed {asked.seed}, "
         f"{time.monotonic() - started:.0f} s"
     )
-    return 1 if summary.losses or summary.not_reached else 0
+    return 1 if summary.losses or summary.failures or summary.not_reached else 0
 
 
 if __name__ == "__main__":

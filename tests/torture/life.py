@@ -17,7 +17,7 @@ from shared.clients.transport import Call, Client, T
 from shared.core.failpoints import VARIABLE
 from tests.ports import free_port
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 600.0
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["services.indexer.app"])
 

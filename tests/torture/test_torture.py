@@ -19,5 +19,6 @@ def test_nothing_is_lost_at_any_failpoint_or_moment(campaign):
     for _ in range(30):
         campaign.at_random()
     assert campaign.summary.losses == []
+    assert campaign.summary.failures == []
     assert campaign.summary.not_reached == []
     assert campaign.summary.killed == len(ALL) + 30

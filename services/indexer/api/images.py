@@ -209,7 +209,7 @@ def get_image_file(here: Here, request: Request, image_id: str, uri: FileUri = N
 def _copied(here: Container, request: Request, image_id: str, place: Place) -> "SpooledFile | None":
     """Return a copy of a large file on disk, of which little is in memory while it is sent.
 
-    None: it's not a file of this machine. Raises Overloaded where the spool is full.
+    None: its source gives it only as a whole. Raises Overloaded where the spool is full.
     """
     gates: Gates = request.app.state.gates
     return SpooledFile.of(

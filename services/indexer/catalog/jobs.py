@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    case,
     delete,
     func,
     insert,
@@ -177,14 +178,19 @@ class JobTable:
         with self.database.read() as db:
             return list(db.execute(query.order_by(jobs.c.created_at.desc())).scalars())
 
-    def start_next(self) -> Job | None:
-        """Mark the oldest queued job as running and return it; None while another one runs."""
+    def start_next(self, last: Sequence[JobKind] = ()) -> Job | None:
+        """Mark the oldest queued job as running and return it; None while another one runs.
+
+        last: kinds that come after all others, in this order, however long they are queued.
+        """
+        turns = {kind.value: number for number, kind in enumerate(last, 1)}
+        turn = [case(turns, value=jobs.c.kind, else_=0)] if turns else []
         with self.database.note() as db:
             self.database.kind.begin_taking(db)
             if db.execute(select(jobs.c.id).where(_RUNNING).limit(1)).first() is not None:
                 return None
             row = db.execute(
-                select(jobs).where(_QUEUED).order_by(jobs.c.created_at, jobs.c.id).limit(1)
+                select(jobs).where(_QUEUED).order_by(*turn, jobs.c.created_at, jobs.c.id).limit(1)
             ).first()
             if row is None:
                 return None

@@ -131,6 +131,12 @@ def _keep_second_files(db: Connection) -> None:
     )
 
 
+def _keep_removed_files(db: Connection) -> None:
+    """Add the list of images whose stored files are still to be removed."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    _run(db, f"CREATE TABLE removed_files (id VARCHAR(200){ordered} NOT NULL, PRIMARY KEY (id))")
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
@@ -139,6 +145,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _keep_judgements,
     _keep_pairs,
     _keep_second_files,
+    _keep_removed_files,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 10
+VERSION = 11
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -133,6 +133,13 @@ trash = Table(
     Column("id", String(200), primary_key=True),
     Column("deleted_at", String(40), nullable=False, index=True),
     Column("record", JSON, nullable=False),
+)
+
+removed_files = Table(
+    "removed_files",
+    metadata,
+    # Images that were deleted for good, whose stored files are still to be removed.
+    Column("id", String(200), primary_key=True),
 )
 
 undos = Table(

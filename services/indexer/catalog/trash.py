@@ -15,6 +15,7 @@ from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.locations import Bury, Place, forget_dismissed
+from services.indexer.catalog.removed_files import note_removed
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
 from services.indexer.catalog.second_files import own_of
 from services.indexer.catalog.states import State, records_of, states_of
@@ -92,12 +93,11 @@ class Trash:
         with self._database.write() as db:
             return restore(db, ids, has_features=self.has_features)
 
-    def purge(self, before: str | None, remove: Callable[[str], None]) -> int:
-        """Delete for good what was deleted before a time, or all; `remove`: the files of an image.
+    def purge(self, before: str | None) -> int:
+        """Delete for good what was deleted before a time, or all; give how many.
 
-        Within the transaction, so that a picture which is brought anew comes before or after; few
-        at a time, because whoever adds one waits. Where a file can't be removed, those before it
-        are gone for good.
+        Their files are noted, to be removed afterwards. Few at a time, because whoever adds one
+        waits.
         """
         query = select(trash.c.id).order_by(trash.c.deleted_at)
         if before is not None:
@@ -107,28 +107,11 @@ class Trash:
             with self._database.write() as db:
                 ids = list(db.execute(query.limit(_PURGED_AT_ONCE)).scalars())
                 there = {row.id for row in among(db, select(images.c.id), images.c.id, ids)}
-                done, fault = _removed(ids, there, remove)
-                forget_trashed(db, done)
-            if fault is not None:
-                raise fault
+                forget_trashed(db, ids)
+                note_removed(db, [image_id for image_id in ids if image_id not in there])
             gone += len(ids)
             if len(ids) < _PURGED_AT_ONCE:
                 return gone
-
-
-def _removed(
-    ids: Sequence[str], kept: Collection[str], remove: Callable[[str], None]
-) -> tuple[list[str], OSError | None]:
-    """Remove the files of images but for the kept; give those done, and what stopped it."""
-    done: list[str] = []
-    for image_id in ids:
-        try:
-            if image_id not in kept:
-                remove(image_id)
-        except OSError as error:
-            return done, error
-        done.append(image_id)
-    return done, None
 
 
 def put_in_trash(

@@ -37,6 +37,7 @@ class TrashBin:
         days: float,
     ) -> None:
         self._deletions = collection.deletions
+        self._removal = collection.removal
         self._publisher = collection.publisher
         self._current = collection.current
         self._origins = origins
@@ -112,13 +113,18 @@ class TrashBin:
 
     def empty(self) -> int:
         """Delete all for good; give how many."""
-        return self._trash.purge(None, self._files.remove)
+        return self._purge(None)
 
     def purge_expired(self) -> None:
         """Delete for good what was deleted too long ago."""
         before = (datetime.now(UTC) - timedelta(days=self._days)).isoformat()
-        if gone := self._trash.purge(before, self._files.remove):
+        if gone := self._purge(before):
             log.info("%d images left the trash for good", gone)
+
+    def _purge(self, before: str | None) -> int:
+        gone = self._trash.purge(before)
+        self._removal.drain()
+        return gone
 
     def _shown(self, one: Trashed) -> TrashedImage:
         record = one.record

@@ -36,7 +36,7 @@ _LOOK_S = 0.5
 class Task:
     """Files to ingest. `follows`: delete an image whose last path another one takes over.
 
-    `confined`: whoever reads them, reads in ISE_INGEST_ROOTS alone.
+    `confined`: whoever reads them, reads in ISE_INGEST_ROOTS alone. `present_only`: add no image.
     """
 
     files: Sequence[SourceFile]
@@ -45,6 +45,7 @@ class Task:
     source: str = ""
     follows: bool = False
     confined: bool = False
+    present_only: bool = False
 
     @property
     def pair(self) -> ModelPair:

@@ -44,15 +44,19 @@ class IngestService:
         source: str = "",
         follows: bool = False,
         confined: bool = False,
+        present_only: bool = False,
     ) -> IngestResult:
         """Ingest the files of `source`. Raises ModelDrift.
 
         `follows`: delete an image whose last path another one takes over. `confined`: other workers
-        read in ISE_INGEST_ROOTS alone.
+        read in ISE_INGEST_ROOTS alone. `present_only`: add no image, such as one that
+        was deleted meanwhile.
         """
         self._compatibility.check_drift(pair)
         undo = job.id or None
         record = partial(self._record_burying, undo) if follows else None
+        if present_only:
+            record = partial(self._images.record, undo=undo, present_only=True)
         joining = SecondFiles(
             self._images,
             pair,
@@ -64,7 +68,7 @@ class IngestService:
         alone, seconds = joining.divided(files)
 
         def ingest(some: Sequence[SourceFile]) -> IngestResult:
-            task = Task(some, pair.visual, pair.matching, source, follows, confined)
+            task = Task(some, pair.visual, pair.matching, source, follows, confined, present_only)
             if self._sharing is None or len(some) <= PART_FILES:
                 return self._take(task, job)
             return self._sharing.run(task, job, self._take)
@@ -77,8 +81,10 @@ class IngestService:
         return self._sharing is not None and self._sharing.help(self._take)
 
     def _take(self, task: Task, job: JobContext) -> IngestResult:
-        follows = partial(self._record_burying, job.id or None) if task.follows else None
-        return Ingest(self._tools, task.pair, job, task.source, follows).run(task.files)
+        record = partial(self._record_burying, job.id or None) if task.follows else None
+        if task.present_only:
+            record = partial(self._images.record, undo=job.id or None, present_only=True)
+        return Ingest(self._tools, task.pair, job, task.source, record).run(task.files)
 
     def _record_burying(
         self,

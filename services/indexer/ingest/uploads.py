@@ -68,6 +68,7 @@ class Uploads:
         self._deletions = collection.deletions
         self._publisher = collection.publisher
         self._gate = collection.gate
+        self._removal = collection.removal
         self._features = features
         self._files = files
         self._batch = batch
@@ -135,6 +136,7 @@ class Uploads:
             self._images.record(entries, places)
             failpoints.reach("addition.recorded")
             recorded = {entry.id for entry in entries}
+            self._removal.wait(list(recorded))
             if self._images.known(list(recorded), pair.all) != recorded or not all(
                 self._files.has_upload(image_id) for image_id in recorded
             ):

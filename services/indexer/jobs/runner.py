@@ -149,8 +149,11 @@ class JobRunner:
     def _run_next(self) -> None:
         self._wake.clear()
         self._table.requeue_interrupted()
-        job = self._table.start_next()
+        job = self._table.start_next(_PREEMPTED)
         if job is None:
+            with self._lock:
+                # Left are those of jobs that other workers ran.
+                self._cancelled.clear()
             self._on_idle()
             if not self._is_shared:
                 self._wake.wait()

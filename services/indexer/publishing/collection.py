@@ -21,6 +21,7 @@ from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.settling import PictureGate
 from services.indexer.publishing.texts import TextFiles
 from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.file_removal import FileRemoval
 from services.indexer.storage.image_files import ImageFiles
 
 
@@ -37,6 +38,7 @@ class Collection:
     publisher: Publisher
     labels: Labels
     gate: PictureGate
+    removal: FileRemoval
 
     @classmethod
     def of(
@@ -51,7 +53,8 @@ class Collection:
         lock = PublishLock(images.database)
         current = CurrentSnapshot(index, lock.is_shared)
         compatibility = Compatibility(embedding, current.manifest, current.live)
-        deletions = Deletions(index, current, images, files, lock)
+        removal = FileRemoval(files, images.database)
+        deletions = Deletions(index, current, images, removal, lock)
         patience = EmbedderPatience()
         additions = IncrementalSegments(
             index, images, features, embedding, deletions.settled, patience
@@ -73,4 +76,5 @@ class Collection:
             publisher,
             labels,
             PictureGate(),
+            removal,
         )

@@ -2,7 +2,7 @@
 beside."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from services.indexer.catalog.locks import PublishLock
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.sync_note import SyncNote
-from services.indexer.storage.image_files import ImageFiles
+from services.indexer.storage.file_removal import FileRemoval
 from shared.core import failpoints
 from shared.core.errors import CatalogueAway
 
@@ -26,14 +26,14 @@ class Deletions:
         index: IndexFiles,
         current: CurrentSnapshot,
         images: Images,
-        files: ImageFiles,
+        removal: FileRemoval,
         turn: PublishLock,
     ) -> None:
         self._tombstones = index.tombstones
         self._spaces = index.spaces
         self._current = current
         self._images = images
-        self._files = files
+        self._removal = removal
         self._turn = turn
         self._note = SyncNote(index.tombstones.path.parent)
         self._has_left = False
@@ -42,8 +42,9 @@ class Deletions:
     def burying(
         self, keeps_files: bool = False, by_sync: bool = False, undo: str | None = None
     ) -> Iterator[Bury]:
-        """Gives what deletes images; `keeps_files`: but not what is kept of them beside. `by_sync`:
-        no user deletes them, as their files are gone; `undo`: the sync's job.
+        """Gives what deletes images; `keeps_files`: but not what is kept of them beside, which else
+        goes afterwards. `by_sync`: no user deletes them, as their files are gone; `undo`: the
+        sync's job.
 
         Where the block raises, as on a full disk, none of them is deleted anywhere; but where the
         catalogue went away, which may have taken it, the deletion stands.
@@ -51,7 +52,7 @@ class Deletions:
         gone: list[int] = []
         with self._turn:
             self.finish_left()
-            with self._noting_what_stands(), self._tombstones.adding() as add, ExitStack() as files:
+            with self._noting_what_stands(), self._tombstones.adding() as add:
 
                 def bury(deleted: Mapping[int, str]) -> None:
                     gone.extend(deleted)
@@ -60,14 +61,14 @@ class Deletions:
                     # The tombstone is decisive: a process killed after it completes the deletion at
                     # its next start.
                     add(list(deleted))
-                    if not keeps_files:
-                        files.enter_context(self._files.removing(deleted.values()))
                     failpoints.reach("delete.buried")
 
                 yield bury
             failpoints.reach("delete.done")
             if by_sync and gone:
                 self._note.clear()
+        if gone and not keeps_files:
+            self._removal.begin()
         self._spaces.forget(self._current.manifest(), gone)
         self._current.changed()
 
@@ -86,6 +87,11 @@ class Deletions:
             self.finish_left()
             yield
 
+    def tidy(self) -> None:
+        """Remove partial files of a killed process."""
+        self._tombstones.tidy()
+        self._note.tidy()
+
     def finish_left(self) -> None:
         """Finishes the deletions whose end the catalogue, which went away, hasn't told."""
         if self._has_left:
@@ -97,9 +103,6 @@ class Deletions:
         with self._turn:
             dead = set(self._tombstones.read().tolist())
             left = [ordinal for ordinal in self._images.all_ordinals() if ordinal in dead]
-            if not self._images.keeps_deleted:
-                for image_id in self._images.ids(left):
-                    self._files.remove(image_id)
             if left:
                 by_sync = self._note.read()
                 synced = [one for one in left if one in by_sync.ordinals]

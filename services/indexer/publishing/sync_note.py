@@ -44,5 +44,10 @@ class SyncNote:
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return SyncDeletions()
 
+    def tidy(self) -> None:
+        """Remove what a process that was killed while it noted left behind."""
+        for left in self._path.parent.glob(f".{_NAME}.*{durable.TEMPORARY_SUFFIX}"):
+            left.unlink()
+
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)

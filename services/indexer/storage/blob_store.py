@@ -1,10 +1,8 @@
 """Storage of uploads and thumbnails: in a folder, or by URL."""
 
-import logging
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,14 +13,13 @@ from shared.objects.address import Address
 from shared.objects.file import File, LocalFile
 from shared.objects.store import Objects
 
-log = logging.getLogger(__name__)
-
-_ASIDE = "aside"
 _AT_ONCE = 32
 
 
 class BlobStore(Protocol):
     """Files by key, such as `uploads/ab/abcd`, each written completely or not at all."""
+
+    is_local: bool
 
     def file(self, key: str) -> File: ...
 
@@ -37,21 +34,17 @@ class BlobStore(Protocol):
     def remove(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
 
-    @contextmanager
-    def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        """Context manager that removes files at the end of the block, or restores them if it
-        raises.
-
-        They are moved aside at once, because the same picture may be uploaded again meanwhile.
-        """
-        yield
+    def remove_all(self, groups: Iterable[Sequence[str]]) -> list[Exception | None]:
+        """Remove groups of files; give the error of each group, or None."""
 
     def tidy(self) -> None:
-        """Remove partial files of a killed process, and those moved aside."""
+        """Remove partial files of a killed process."""
 
 
 class LocalBlobStore:
     """Files in a folder of the data directory."""
+
+    is_local = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,27 +67,8 @@ class LocalBlobStore:
     def remove(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
 
-    @contextmanager
-    def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        aside: dict[Path, Path] = {}
-        try:
-            for path in map(self.path, keys):
-                moved = durable.temporary_of(path)
-                with suppress(FileNotFoundError):
-                    path.replace(moved)
-                    aside[path] = moved
-            yield
-        except BaseException:
-            for path, moved in aside.items():
-                moved.replace(path)
-            raise
-        # The deletion is committed: a file that can't be removed only wastes space.
-        for moved in aside.values():
-            failpoints.reach("delete.file")
-            try:
-                moved.unlink()
-            except OSError as error:
-                log.warning("%s is left: %s", moved, error)
+    def remove_all(self, groups: Iterable[Sequence[str]]) -> list[Exception | None]:
+        return [_removed(self, keys) for keys in groups]
 
     def tidy(self) -> None:
         durable.remove_temporaries(self._folder)
@@ -102,6 +76,8 @@ class LocalBlobStore:
 
 class RemoteBlobStore:
     """Files in an object store, below an address."""
+
+    is_local = False
 
     def __init__(self, objects: Objects, address: Address) -> None:
         self._objects = objects
@@ -128,53 +104,23 @@ class RemoteBlobStore:
     def remove(self, key: str) -> None:
         self._objects.remove(self._at(key))
 
-    @contextmanager
-    def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        # Choose names before moving, because a move may succeed although its answer is lost.
-        aside = {self._at(key): self._at(f"{_ASIDE}/{key}.{uuid.uuid4().hex}") for key in set(keys)}
-        try:
-            _each(self._set_aside, aside)
-            yield
-        except BaseException:
-            _each(self._put_back, aside)
-            raise
-        _each(self._drop, aside)
-
-    def _set_aside(self, at: Address, moved: Address) -> None:
-        with suppress(FileNotFoundError):
-            self._objects.move(at, moved)
-
-    def _put_back(self, at: Address, moved: Address) -> None:
-        try:
-            self._objects.move(moved, at)
-        except FileNotFoundError:
-            # It was never moved aside.
-            return
-        except (OSError, Unavailable) as error:
-            log.error("%s is left at %s, move it back: %s", at, moved, error)
-
-    def _drop(self, _: Address, moved: Address) -> None:
-        failpoints.reach("delete.file")
-        try:
-            self._objects.remove(moved)
-        except (OSError, Unavailable) as error:
-            # The deletion is committed: an object that can't be removed only wastes space.
-            log.warning("%s is left: %s", moved, error)
+    def remove_all(self, groups: Iterable[Sequence[str]]) -> list[Exception | None]:
+        with ThreadPoolExecutor(_AT_ONCE, "removed") as pool:
+            return list(pool.map(partial(_removed, self), groups))
 
     def tidy(self) -> None:
-        """Do nothing: a put is atomic, and objects moved aside are harmless."""
+        """Do nothing: a put is atomic."""
 
     def _at(self, key: str) -> Address:
         return self._address.child(key)
 
 
-def _each(work: Callable[[Address, Address], None], aside: Mapping[Address, Address]) -> None:
-    """Run several operations on the store. All are tried; the first error is raised."""
-    if len(aside) > 1:
-        with ThreadPoolExecutor(min(len(aside), _AT_ONCE), "kept") as pool:
-            done = [pool.submit(work, at, moved) for at, moved in aside.items()]
-        for one in done:
-            one.result()
-    else:
-        for at, moved in aside.items():
-            work(at, moved)
+def _removed(store: BlobStore, keys: Sequence[str]) -> Exception | None:
+    """Remove files; return what prevented it."""
+    failpoints.reach("delete.file")
+    try:
+        for key in keys:
+            store.remove(key)
+    except (OSError, Unavailable) as error:
+        return error
+    return None

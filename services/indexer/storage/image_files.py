@@ -1,8 +1,8 @@
 """The bytes of images: stored uploads, files of sources in place, and thumbnails."""
 
 import hashlib
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -24,7 +24,7 @@ from shared.media import images
 from shared.media.identity import id_of_sha256
 from shared.media.limited.scaler import Scaler
 from shared.objects.address import WEB
-from shared.objects.file import File, LocalFile
+from shared.objects.file import FarFile, File, InPieces, LocalFile
 
 _HEAD = 4096
 """First bytes of a file, which tell its media type."""
@@ -162,22 +162,24 @@ class ImageFiles:
         return data if _is_its(found, image_id, place) else None
 
     def copy(self, image_id: str, places: list[Place], to: IO[bytes]) -> str | None:
-        """Copy an image's own bytes from a file of this machine; return their media type.
+        """Copy an image's own bytes, piece by piece; return their media type.
 
-        As in `read`, the bytes that are copied were hashed. None: no such file has them.
+        As in `read`, the bytes that are copied were hashed. None: no file that can be read in
+        pieces has them, as those of this machine and of object stores can.
         """
         for place in places:
-            file = self.file(image_id, place)
-            if not place.has_file or not isinstance(file, LocalFile):
+            if not place.has_file:
                 continue
             digest = hashlib.sha256()
             to.seek(0)
             to.truncate()
             try:
+                if (file := _in_pieces(self.file(image_id, place))) is None:
+                    continue
                 for chunk in file.chunks(max(self._max_bytes, place.bytes)):
                     digest.update(chunk)
                     to.write(chunk)
-            except (OSError, TooLarge, Forbidden) as error:
+            except (OSError, TooLarge, Forbidden, Unavailable) as error:
                 if isinstance(error, OSError) and full_disk(error) is not None:
                     raise
                 continue
@@ -208,16 +210,25 @@ class ImageFiles:
             data, _ = self.read(image_id, places)
         return images.size(data)
 
-    def remove(self, image_id: str) -> None:
-        """Remove the stored files of an image; a source's own file is never changed."""
-        for key in _keys(image_id):
-            self._kept.remove(key)
+    @property
+    def is_local(self) -> bool:
+        """Return whether uploads and thumbnails are stored on this machine."""
+        return self._kept.is_local
 
-    def removing(self, image_ids: Iterable[str]) -> AbstractContextManager[None]:
-        """Remove the stored files of images at the end of the block, or restore them if it
-        raises.
+    def remove(self, image_ids: Sequence[str]) -> tuple[list[str], Exception | None]:
+        """Remove the stored files of images; a source's own file is never changed.
+
+        Gives those whose files are gone, and the first error.
         """
-        return self._kept.removing([key for image_id in image_ids for key in _keys(image_id)])
+        gone: list[str] = []
+        fault: Exception | None = None
+        for image_id, error in zip(
+            image_ids, self._kept.remove_all(map(_keys, image_ids)), strict=True
+        ):
+            if error is None:
+                gone.append(image_id)
+            fault = fault or error
+        return gone, fault
 
     def tidy(self) -> None:
         """Remove partial files of a killed process."""
@@ -229,6 +240,12 @@ class ImageFiles:
         """
         upload, thumbnail = map(self._here.path, _keys(image_id))
         return upload, thumbnail
+
+
+def _in_pieces(file: File) -> InPieces | None:
+    if isinstance(file, LocalFile):
+        return file
+    return file.pieces() if isinstance(file, FarFile) and file.pieces is not None else None
 
 
 def _is_its(sha256: str, image_id: str, place: Place) -> bool:

@@ -48,7 +48,7 @@ class TextJob:
         files were missing.
         """
         asked = TextRequest(again=bool(request.get("again")))
-        with self._reader.opened() as reader:
+        with self._reader.opened(job.check_cancelled) as reader:
             job.stage(READING_TEXT)
             reader.start()
             name = reader.name if asked.again else None

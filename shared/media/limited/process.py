@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -40,6 +41,15 @@ def confine(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     # Hostile files are expected to crash it, and a core dump of gigabytes helps nobody.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def leave_room(memory_bytes: int) -> None:
+    """Limit what this process takes from now on, beyond what it has, as loaded networks."""
+    if sys.platform != "linux":
+        return
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -84,3 +84,14 @@ def test_a_reading_that_a_person_asked_for_goes_on_after_the_job_that_it_made_ro
     own = table.add(JobKind.TEXT, {"again": False, "in_background": True})
     table.cancel(own.id)
     assert upkeep.due(was_preempted=True) is None
+
+
+def test_what_is_queued_at_a_start_comes_before_what_nobody_waits_for(table):
+    # As after a process that was killed before the reading, which was queued first, made room.
+    kinds = (JobKind.TEXT, JobKind.LEARN, JobKind.COMPACT, JobKind.BUILD, JobKind.TEXT)
+    queued = [table.add(kind, {}) for kind in kinds]
+    began = []
+    while (job := table.start_next((JobKind.LEARN, JobKind.TEXT))) is not None:
+        began.append(job.id)
+        table.finish(job.id, JobState.SUCCEEDED)
+    assert began == [queued[n].id for n in (2, 3, 1, 0, 4)]
