@@ -29,6 +29,7 @@ VIEWS = {
     "labels": "?view=labels",
     "wrong tags": "?view=wrong-tags",
     "missing tags": "?view=missing-tags",
+    "judging": "?view=judge",
     "folders": "?view=folders",
     "folder": "?view=folders&folder=trips",
     "duplicates": "?view=duplicates",
