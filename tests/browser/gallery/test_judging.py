@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.contracts.judgements import SCREEN, Draw, JudgedSearch, Question
+from shared.contracts.judgements import SCREEN
 from shared.core.errors import Unavailable
-from tests.browser.dated import serious
+from tests.browser.dated import questions, serious
 
 _LIKELY, _UNLIKELY = 20, 20
 
@@ -13,15 +13,7 @@ _LIKELY, _UNLIKELY = 20, 20
 @pytest.fixture
 def asked(dated):
     """A collection with forty hits to judge, the unlikely ones first."""
-    ids = [one.id for one in dated.pictures]
-    dated.questions = [
-        Question(
-            search=JudgedSearch(id=ids[n]),
-            id=ids[n + 1],
-            draw=Draw(survey="s", weight=1.0, predicted=0.1 if n < _UNLIKELY else 0.9),
-        )
-        for n in range(_LIKELY + _UNLIKELY)
-    ]
+    dated.questions = questions(dated)
     return dated
 
 
