@@ -133,7 +133,7 @@ class DuplicatePlans:
         ]
         tagged = self._pairs.tags(sorted(pictures)) if keep is Keep.FACTS else {}
         order = {n: _worth(row, keep, tagged.get(n, 0)) for n, row in pictures.items()}
-        choice = rank(edges, counts[1], order, judge).within(budget)
+        choice = rank(edges, counts[1], counts[0], order, judge).within(budget)
         chances = judge.probabilities(scores, counts[1] - len(rows))
         planned = {frozenset((one.gone, one.kept)) for one in choice.deletions}
         scenes = [
