@@ -128,7 +128,7 @@ class DuplicatePlans:
         numbers = np.array([row.numbers[:-2] for row in rows], np.float64)
         scores = judge.scores(numbers) if rows else np.empty(0)
         edges = [
-            Edge(r.first, r.second, score, *r.numbers[-2:], _is_exact(r, pictures))
+            Edge(r.first, r.second, score, r.numbers[-2], r.numbers[-1], _is_exact(r, pictures))
             for r, score in zip(rows, scores.tolist(), strict=True)
         ]
         tagged = self._pairs.tags(sorted(pictures)) if keep is Keep.FACTS else {}
