@@ -43,12 +43,22 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="two or more; with a safetensors file, if it has one",
     )
     parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument(
+        "--per-tag",
+        type=int,
+        help=f"photos of a folder at most; by default all of the first, {_OF_A_TAG} of others",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and return the figures."""
     sources = [
-        _source(folder, args.network, args.data / "matching", None if not number else _OF_A_TAG)
+        _source(
+            folder,
+            args.network,
+            args.data / "matching",
+            args.per_tag or (_OF_A_TAG if number else None),
+        )
         for number, folder in enumerate(args.photos)
     ]
     trials = []

@@ -29,7 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and return the figures."""
-    from benchmarks.duplicates.fitting import fit, write
+    from benchmarks.duplicates.fitting import write
     from benchmarks.duplicates.measuring import BUDGETS, Trial
     from benchmarks.duplicates.pairs import compared
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     shown = _shown(pictures, args.photos)
     trial = Trial(pictures, pairs, shown)
     if args.write is not None:
-        write(args.write, fit(pairs.numbers[trial.proposed], trial.is_same[trial.proposed]))
+        write(args.write, trial.packaged())
     found: dict[str, Any] = {
         "originals": args.originals,
         "copies": sum(bool(one.change) and one.change != "moved" for one in pictures),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.duplicates.changes import CHANGES
-from benchmarks.duplicates.fitting import fit
+from benchmarks.duplicates.fitting import Wrong, fit, tail
 from benchmarks.duplicates.pairs import Pairs
 from benchmarks.duplicates.pictures import Picture
 from services.indexer.comparing.budget import Edge, Ranking, rank
@@ -17,11 +17,13 @@ from services.indexer.comparing.judge import Judge
 
 BUDGETS = (0.005, 0.01, 0.02, 0.05)
 _RUNS = 200
+_LEARNT_RUNS = 60
+"""Collections that the rate of wrong deletions is learnt from."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """Pictures and pairs of a fold, and the judge that was fitted on the other one."""
+    """Pictures and pairs of a fold, and a judge of other pictures."""
 
     pictures: NDArray[np.int64]
     pairs: NDArray[np.int64]
@@ -40,15 +42,55 @@ class Trial:
         self.folds = np.array([one.fold for one in pictures])
         self.sizes = np.array([_pixels(one) for one in pictures], np.float64)
         self.copied = np.array([one.change in CHANGES for one in pictures])
+        # Of a fold; pictures of a class are in one half, as they are in one fold.
+        self.halves = np.array([one.half for one in pictures])
         self.held = [self._held(fold) for fold in (0, 1)]
 
+    def packaged(self) -> dict[str, Any]:
+        """Return a judge fitted on all pairs; its tail is of pictures that it was not fitted on."""
+        learnt = self.proposed
+        return fit(self.pairs.numbers[learnt], self.is_same[learnt]) | self._tail(self.held)
+
     def _held(self, fold: int) -> Held:
-        first, second = self.folds[self.pairs.first], self.folds[self.pairs.second]
-        learnt = (first != fold) & (second != fold) & self.proposed
-        judge = Judge.of(fit(self.pairs.numbers[learnt], self.is_same[learnt]))
-        judged = np.flatnonzero((first == fold) & (second == fold) & self.proposed)
-        scores = judge.scores(self.pairs.numbers[judged])
-        return Held(np.flatnonzero(self.folds == fold), judged, judge, scores)
+        """The pictures of a fold, judged by what the other one teaches."""
+        inside = self._inside(self.folds != fold)
+        whole = fit(self.pairs.numbers[inside], self.is_same[inside])
+        # Its tail must be of pictures that nothing was fitted on, so it is fitted twice more.
+        scores = np.empty(len(inside))
+        for half in (0, 1):
+            mine = self.halves[self.pairs.first[inside]] == half
+            apart = inside[~mine & (self.halves[self.pairs.second[inside]] != half)]
+            judge = Judge.of(fit(self.pairs.numbers[apart], self.is_same[apart]))
+            scores[mine] = judge.scores(self.pairs.numbers[inside[mine]])
+        other = Held(np.flatnonzero(self.folds != fold), inside, Judge.of(whole), scores)
+        judge = Judge.of(whole | self._tail([other]))
+        judged = self._inside(self.folds == fold)
+        return Held(
+            np.flatnonzero(self.folds == fold),
+            judged,
+            judge,
+            judge.scores(self.pairs.numbers[judged]),
+        )
+
+    def _tail(self, held: Sequence[Held]) -> dict[str, Any]:
+        """Learn how many pictures look-alikes cost."""
+        rng = np.random.default_rng(1)
+        wrong: list[Wrong] = []
+        pictures = 0
+        for run in range(_LEARNT_RUNS):
+            here = held[run % len(held)]
+            there = self._drawn(here, rng)
+            pictures += int(there.sum())
+            for one in self.ranked(here, there).deletions:
+                photos = sorted((int(self.shown[one.gone]), int(self.shown[one.kept])))
+                if photos[0] != photos[1]:
+                    wrong.append(Wrong(one.score, (photos[0], photos[1]), run))
+        return tail(wrong, pictures)
+
+    def _inside(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Proposed pairs whose pictures are both among some."""
+        both = chosen[self.pairs.first] & chosen[self.pairs.second]
+        return np.flatnonzero(both & self.proposed)
 
     def ranked(self, held: Held, there: NDArray[np.bool_]) -> Ranking:
         """Return the deletions of a collection of some pictures."""
@@ -66,7 +108,7 @@ class Trial:
             for n, score in zip(held.pairs[chosen], held.scores[chosen].tolist(), strict=True)
         ]
         order = {n: (self.sizes[n],) for n in np.flatnonzero(there).tolist()}
-        return rank(edges, int(inside.sum()), order, held.judge)
+        return rank(edges, int(inside.sum()), int(there.sum()), order, held.judge)
 
     def whole(self, budget: float) -> dict[str, Any]:
         """Plans of both folds, each whole, with recall by kind of change."""

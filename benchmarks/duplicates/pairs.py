@@ -25,8 +25,8 @@ from services.indexer.comparing.look import Features, Look, look_at
 NEIGHBOURS = 6
 _AT_ONCE = 500
 _BATCH = 16
-_KEY = "1"
-"""Of what is kept; another one if looks or evidence are made otherwise."""
+_LOOKS_KEY, _KEY = "1", "1"
+"""Of what is kept; another one if looks, or evidence, are made otherwise."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Pa
             return Pairs(**stored)
     units = _units(files, network, weights, folder)
     print(f"  looking at {len(files)} pictures", flush=True)
-    looks = _kept(folder / "looks", files, _looks, _KEY)
+    looks = _kept(folder / "looks", files, _looks, _LOOKS_KEY)
     by_features = _near(units)
     hashes = np.stack([hash_of(look) for look in looks])
     by_hash = {(min(a, b), max(a, b)) for a, b in HashIndex(hashes).find(hashes) if a != b}

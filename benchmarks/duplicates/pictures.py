@@ -1,6 +1,7 @@
 """Collections of originals, their changed copies and look-alikes, as files."""
 
 import os
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -18,7 +19,8 @@ _PIXELS = 320
 class Picture:
     """A file; `original`: number of the photo that it shows, `change`: what was done to it.
 
-    scene: number of the photo whose scene it shows, which a move leaves as it is.
+    scene: number of the photo whose scene it shows, which a move leaves as it is. fold, half:
+    parts of the classes, the second one of each fold.
     """
 
     file: Path
@@ -26,6 +28,7 @@ class Picture:
     change: str
     scene: int
     fold: int
+    half: int
 
 
 def made(photos: Path, folder: Path, originals: int, copies: int, seed: int = 0) -> list[Picture]:
@@ -40,7 +43,9 @@ def made(photos: Path, folder: Path, originals: int, copies: int, seed: int = 0)
     files = [*first, *others]
     number_of_moved = max(0, originals - len(others))
     folder.mkdir(parents=True, exist_ok=True)
-    found = [Picture(file, n, "", n, _fold(file)) for n, file in enumerate(files[: 2 * originals])]
+    found = [
+        Picture(file, n, "", n, *_parts(file)) for n, file in enumerate(files[: 2 * originals])
+    ]
     names = list(CHANGES)
     wanted = [
         (file, n, names[(n * copies + i) % len(names)])
@@ -54,7 +59,7 @@ def made(photos: Path, folder: Path, originals: int, copies: int, seed: int = 0)
     for (file, n, name), path in zip(wanted, copied, strict=True):
         # A moved picture is another one, of the same scene.
         shown = len(files) + n if name == "moved" else n
-        found.append(Picture(path, shown, name, n, _fold(file)))
+        found.append(Picture(path, shown, name, n, *_parts(file)))
     return found
 
 
@@ -69,9 +74,10 @@ def _parted(photos: Path, originals: int) -> tuple[list[Path], list[Path]]:
     return first, [*beside, *singles[: originals // 2]]
 
 
-def _fold(file: Path) -> int:
-    """Pictures of a class are of one fold, since they may resemble each other."""
-    return sum(file.parent.name.encode() + file.stem[-3:].encode() * ("imagenet" in str(file))) % 2
+def _parts(file: Path) -> tuple[int, int]:
+    """Pictures of a class are of one fold, and of one half, since they may resemble each other."""
+    name = file.parent.name.encode() + file.stem[-3:].encode() * ("imagenet" in str(file))
+    return sum(name) % 2, zlib.crc32(name) % 2
 
 
 def _copy(folder: Path, file: Path, number: int, name: str) -> Path:

@@ -43,6 +43,7 @@ class JxlHead:
     xmp: bytes | None = None
     is_jpeg: bool = False
     """The JPEG that it was made from can be restored."""
+    is_animated: bool = False
 
 
 def is_jxl(data: bytes) -> bool:
@@ -74,10 +75,10 @@ def head_of(data: bytes) -> JxlHead:
         raise ValueError("it has no codestream")
     bits = _Bits(bytes(stream[2:]))
     width, height = _size(bits)
-    orientation, colours = _metadata(bits)
+    orientation, is_animated, colours = _metadata(bits)
     if orientation >= 5:
         width, height = height, width
-    return JxlHead(width, height, colours, exif, xmp, is_jpeg)
+    return JxlHead(width, height, colours, exif, xmp, is_jpeg, is_animated)
 
 
 class _Bits:
@@ -118,23 +119,25 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return height * across // down, height
 
 
-def _metadata(bits: _Bits) -> tuple[int, Colours]:
+def _metadata(bits: _Bits) -> tuple[int, bool, Colours]:
+    """Read the orientation, whether the picture moves, and its colours."""
     if bits.flag():
-        return 1, Colours()
-    orientation = 1
+        return 1, False, Colours()
+    orientation, is_animated = 1, False
     if bits.flag():
         orientation = 1 + bits.take(3)
         if bits.flag():
             _size(bits)
         if bits.flag():
             _preview(bits)
-        if bits.flag():
+        is_animated = bits.flag()
+        if is_animated:
             _animation(bits)
     _depth(bits)
     bits.flag()
     for _ in range(bits.one_of(((0, 0), (1, 0), (2, 4), (1, 12)))):
         _channel(bits)
-    return orientation, _colours(bits, is_xyb=bits.flag())
+    return orientation, is_animated, _colours(bits, is_xyb=bits.flag())
 
 
 def _preview(bits: _Bits) -> None:

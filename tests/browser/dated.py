@@ -6,6 +6,7 @@ from dataclasses import replace
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from shared.contracts.judgements import Draw, JudgedSearch, Question
 from tests.browser.stand_in import Picture, StandIn
 
 WIDTHS = (1440, 1024, 390)
@@ -34,6 +35,19 @@ def suspect(stand_in: StandIn) -> None:
     first, last = stand_in.pictures[:3], stand_in.pictures[-3:]
     stand_in.shelf.wrong = [(one.id, one.tags[0], "elsewhere") for one in first]
     stand_in.shelf.missing = [(one.id, "missed") for one in last]
+
+
+def questions(stand_in: StandIn) -> list[Question]:
+    """Forty hits to judge, half of them likely, the others first."""
+    ids = [one.id for one in stand_in.pictures]
+    return [
+        Question(
+            search=JudgedSearch(id=ids[n]),
+            id=ids[n + 1],
+            draw=Draw(survey="s", weight=1.0, predicted=0.1 if n < 20 else 0.9),
+        )
+        for n in range(40)
+    ]
 
 
 def serious(page: Page) -> list[str]:

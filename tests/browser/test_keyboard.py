@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.dated import WIDTHS, dated, suspect
+from tests.browser.dated import WIDTHS, dated, questions, suspect
 
 FOCUSED = """() => {
   const one = document.activeElement;
@@ -29,6 +29,7 @@ VIEWS = {
     "labels": "?view=labels",
     "wrong tags": "?view=wrong-tags",
     "missing tags": "?view=missing-tags",
+    "judging": "?view=judge",
     "folders": "?view=folders",
     "folder": "?view=folders&folder=trips",
     "duplicates": "?view=duplicates",
@@ -44,12 +45,13 @@ def full(start, pictures):
     stand_in.shelf.trash = [replace(p, id=f"gone-{p.id}") for p in pictures[:3]]
     stand_in.shelf.groups = [["p00", "p01"]]
     suspect(stand_in)
+    stand_in.questions = questions(stand_in)
     return stand_in
 
 
 def ready(page: Page) -> None:
     """Waits for what the view shows, not for what stands in its place."""
-    shown = ":is(.tile, .card, .group, .map-place, .hit, .trash-tile, .tools)"
+    shown = ":is(.tile, .card, .group, .map-place, .hit, .trash-tile, .tools, .judging)"
     expect(page.locator(f"#results {shown}").first).to_be_attached()
     page.wait_for_timeout(250)
 

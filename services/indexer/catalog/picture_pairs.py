@@ -70,6 +70,9 @@ class PairTable:
             }
             kept = [one for one in found if one in there]
             db.execute(delete(picture_hashes).where(picture_hashes.c.ordinal.in_(kept)))
+            # They are compared anew.
+            for column in (picture_pairs.c.first, picture_pairs.c.second):
+                db.execute(delete(picture_pairs).where(column.in_(kept)))
             rows = [
                 {"ordinal": one, "version": version, "hash": found[one].hex(), "compared": None}
                 for one in kept
@@ -111,9 +114,13 @@ class PairTable:
                 mine = picture_hashes.c.ordinal == ordinal
                 db.execute(update(picture_hashes).where(mine).values(compared=count))
 
-    def pairs(self) -> list[PairRow]:
-        """Return all pairs that were worth keeping."""
-        query = select(picture_pairs).order_by(picture_pairs.c.first, picture_pairs.c.second)
+    def pairs(self, version: int) -> list[PairRow]:
+        """Return all pairs that were worth keeping, of images with hashes of that version."""
+        table = picture_pairs.c
+        query = select(picture_pairs).order_by(table.first, table.second)
+        for ordinal in (table.first, table.second):
+            done = picture_hashes.alias()
+            query = query.join(done, (done.c.ordinal == ordinal) & (done.c.version == version))
         with self._database.read() as db:
             return [
                 PairRow(row.first, row.second, row.exact, row.numbers) for row in db.execute(query)

@@ -61,10 +61,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Deletions, the surest first, and how many of the first 1, 2, ... are expected to be wrong."""
+    """Deletions, the surest first, and how many of the first 1, 2, ... are expected to be wrong.
+
+    shape, clump: of the judge.
+    """
 
     deletions: list[Deletion]
     expected: NDArray[np.float64]
+    shape: float
+    clump: float
 
     def within(self, budget: float) -> Choice:
         """Return the longest list of which at most that share is wrong, with 95 % confidence."""
@@ -73,7 +78,7 @@ class Ranking:
             expected = float(self.expected[count - 1])
             if expected > allowed[count - 1] + 1:
                 continue
-            most = quantile(expected)
+            most = quantile(expected, self.shape, self.clump)
             if most <= allowed[count - 1]:
                 return Choice(self.deletions, count, expected, most)
         return Choice(self.deletions, 0, 0.0, 0)
@@ -82,33 +87,35 @@ class Ranking:
 def rank(
     edges: Sequence[Edge],
     compared: int,
+    pictures: int,
     order: Mapping[int, tuple[float, ...]],
     judge: Judge,
 ) -> Ranking:
     """Return the deletions of a collection.
 
-    compared: pairs that were looked at, of which `edges` are the likelier ones. order: what is
-    kept: of each image, the greater stays.
+    compared: pairs that were looked at, of which `edges` are the likelier ones. pictures: how many
+    pictures these are of. order: what is kept: of each image, the greater stays.
     """
     scores = np.array([edge.score for edge in edges], np.float64)
     chances = judge.probabilities(scores, compared - len(edges))
     deletions = _greedy(edges, chances, order)
-    exact = sum(edge.exact for edge in edges)
-    return Ranking(deletions, _expected(deletions, max(compared - exact, 0), judge))
+    return Ranking(deletions, _expected(deletions, pictures, judge), judge.shape, judge.clump)
 
 
-def quantile(mean: float) -> int:
-    """Return the least number that a Poisson variable exceeds in at most 5 % of cases.
+def quantile(mean: float, shape: float, clump: float = 1.0) -> int:
+    """Return the least number of wrong deletions that is exceeded in at most 5 % of collections.
 
-    It bounds a sum of unequal chances, whose variance is smaller (Poisson-binomial).
+    They come in clumps, whose rate differs between collections by a gamma distribution of that
+    shape: so the number of clumps has a negative binomial one. clump: mean size.
     """
-    term = total = math.exp(-mean)
+    mean = mean / clump
+    term = total = math.exp(-shape * math.log1p(mean / shape))
     number = 0
     while total < CONFIDENCE:
+        term *= (shape + number) / (number + 1) * mean / (shape + mean)
         number += 1
-        term *= mean / number
         total += term
-    return number
+    return math.ceil(number * clump)
 
 
 def _greedy(
@@ -137,12 +144,13 @@ def _greedy(
     return sorted(gone.values(), key=lambda it: (not it.exact, -it.score, it.gone))
 
 
-def _expected(deletions: Sequence[Deletion], compared: int, judge: Judge) -> NDArray[np.float64]:
+def _expected(deletions: Sequence[Deletion], pictures: int, judge: Judge) -> NDArray[np.float64]:
     """Number of wrong ones among the first 1, 2, ... deletions: the greater of two estimates.
 
-    One adds up the chances. The other is the number of look-alikes that would score as much, by
-    the tail that was measured: it holds where the chances are too sure of themselves.
+    One adds up the chances. The other is the number of pictures that look-alikes would cost at
+    that score, by what was measured: it holds where the chances are too sure of themselves. It
+    counts pictures, not pairs: a wrong one is in several of these.
     """
     doubts = np.cumsum([0.0 if one.exact else 1 - one.probability for one in deletions])
-    tails = [0.0 if one.exact else compared * judge.false_share(one.score) for one in deletions]
+    tails = [0.0 if one.exact else pictures * judge.wrong_share(one.score) for one in deletions]
     return np.maximum(doubts, tails) if len(deletions) else np.empty(0)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     # Which loads OpenCV; a plan needs only the version of the hashes.
     from services.indexer.comparing.look import Look
 
-VERSION = 1
+VERSION = 2
+"""Of hashes and evidence; those of another version are made anew."""
 _SIDE = 8
 SIZE = _SIDE * _SIDE
 _FULL = 100.0

@@ -3,7 +3,7 @@
 The packaged numbers were fitted on pairs that were made for it (`python -m benchmarks duplicates`):
 a logistic regression, whose intercept is shifted to the share of true pairs in the collection at
 hand (Saerens, Latinne and Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori
-probabilities"), and the upper tail of what look-alikes score.
+probabilities"), and how many pictures look-alikes cost at each score.
 """
 
 import json
@@ -28,7 +28,9 @@ class Judge:
 
     means, scales, weights, bias: of the logistic regression. share: of true pairs among those it
     was fitted on. floor: lowest score of a pair that is worth keeping. tail: (score, log of the
-    share of look-alikes that score as much), with 95 % confidence, ascending; slope: beyond it.
+    wrong deletions of that score or more for each picture), ascending; slope: of the logarithm
+    beyond it. shape: of the gamma distribution that this rate has between collections. clump:
+    wrong deletions that come together, of one pair of photos with its copies.
     """
 
     means: Floats
@@ -39,13 +41,18 @@ class Judge:
     floor: float
     tail: Floats
     slope: float
+    clump: float
+    shape: float
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
         """Return the judge of a JSON object."""
         arrays = ("means", "scales", "weights", "tail")
         given: dict[str, Any] = {name: np.array(found[name], np.float64) for name in arrays}
-        given |= {name: float(found[name]) for name in ("bias", "share", "floor", "slope")}
+        given |= {
+            name: float(found[name])
+            for name in ("bias", "share", "floor", "slope", "clump", "shape")
+        }
         return cls(**given)
 
     def scores(self, numbers: NDArray[np.floating[Any]]) -> Floats:
@@ -73,8 +80,8 @@ class Judge:
         # Never surer than the fit: a collection of copies alone tells nothing of look-alikes.
         return self._shifted(scores, min(share, self.share))
 
-    def false_share(self, score: float) -> float:
-        """Return the share of look-alikes that score as much, at most."""
+    def wrong_share(self, score: float) -> float:
+        """Return the wrong deletions of that score or more for each picture."""
         at, logs = self.tail.T
         if score > at[-1]:
             return float(np.exp(logs[-1] - self.slope * (score - at[-1])))

@@ -32,9 +32,6 @@ from shared.media.video_head import VIDEOS
 _CURSOR = re.compile(r"([0-9a-f]{16})-(\d{1,9})")
 _SCENE_INLIERS = 15
 """Local features that agree, of two pictures of one scene."""
-_MOVING = frozenset({"GIF"})
-"""Formats whose pictures are compared by their first frame. Videos are left out altogether: a still
-beside one, as of a live photo, is another thing."""
 _CHANGED = "The collection changed since this plan was made. Request it again."
 
 
@@ -121,21 +118,22 @@ class DuplicatePlans:
         )
 
     def _made(self, budget: float, keep: Keep) -> _Made:
-        rows = self._pairs.pairs()
+        rows = self._pairs.pairs(hashes.VERSION)
         counts = self._pairs.counts(hashes.VERSION)
         pictures = self._pairs.pictures(sorted({n for r in rows for n in (r.first, r.second)}))
+        # A still beside a video, as of a live photo, is another thing.
         stills = {n for n, row in pictures.items() if row.file.get("format") not in VIDEOS}
         rows = [row for row in rows if row.first in stills and row.second in stills]
         judge = packaged()
         numbers = np.array([row.numbers[:-2] for row in rows], np.float64)
         scores = judge.scores(numbers) if rows else np.empty(0)
         edges = [
-            Edge(r.first, r.second, score, *_covers(r, pictures), _is_exact(r, pictures))
+            Edge(r.first, r.second, score, r.numbers[-2], r.numbers[-1], _is_exact(r, pictures))
             for r, score in zip(rows, scores.tolist(), strict=True)
         ]
         tagged = self._pairs.tags(sorted(pictures)) if keep is Keep.FACTS else {}
         order = {n: _worth(row, keep, tagged.get(n, 0)) for n, row in pictures.items()}
-        choice = rank(edges, counts[1], order, judge).within(budget)
+        choice = rank(edges, counts[1], counts[0], order, judge).within(budget)
         chances = judge.probabilities(scores, counts[1] - len(rows))
         planned = {frozenset((one.gone, one.kept)) for one in choice.deletions}
         scenes = [
@@ -189,15 +187,6 @@ def _groups(made: _Made) -> list[tuple[int, list[tuple[int, Likeness, float, boo
     for row, chance in made.scenes:
         scenes.setdefault(row.first, []).append((row.second, Likeness.SCENE, chance, False))
     return [*deleted.items(), *scenes.items()]
-
-
-def _covers(row: PairRow, pictures: Mapping[int, PictureRow]) -> tuple[float, float]:
-    """How much each shows of the other; of what moves, a picture shows a moment only."""
-    first, second = (
-        0.0 if pictures[one].file.get("format") in _MOVING else covered
-        for one, covered in ((row.first, row.numbers[-2]), (row.second, row.numbers[-1]))
-    )
-    return first, second
 
 
 def _is_exact(row: PairRow, pictures: Mapping[int, PictureRow]) -> bool:

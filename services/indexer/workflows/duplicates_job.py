@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.storage.image_files import ImageFiles
 from shared.core import failpoints
 from shared.core.errors import BadImage, NotFound, Unavailable
+from shared.media.several import SINGLE, has_several
 
 if TYPE_CHECKING:
     from services.indexer.comparing.look import Look
@@ -51,10 +52,12 @@ class DuplicatesJob:
         self._files = files
         self._pairs = PairTable(collection.images.database)
         self._looks: OrderedDict[int, _Seen | None] = OrderedDict()
+        self._several: dict[int, bool] = {}
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """The job; run again, it resumes where it ended."""
         self._looks.clear()
+        self._several.clear()
         failed = job.failed
         job.stage(LOOKING)
         lacking = self._pairs.count_lacking(VERSION)
@@ -126,7 +129,7 @@ class DuplicatesJob:
                     done.add(pair)
                     if (found := self._pair(*pair)) is not None:
                         counts[one] += 1
-                        pairs += [found] if self._is_likely(found) else []
+                        pairs += [self._of_stills(found)] if self._is_likely(found) else []
             self._pairs.put(counts, pairs)
             kept += len(pairs)
             if len(done) > _REMEMBERED:
@@ -139,6 +142,35 @@ class DuplicatesJob:
     def _is_likely(pair: PairRow) -> bool:
         judge = packaged()
         return pair.exact or bool(judge.scores(np.array([pair.numbers[:-2]]))[0] >= judge.floor)
+
+    def _of_stills(self, pair: PairRow) -> PairRow:
+        """Return the pair; a picture of which only the first frame or page was compared, and which
+        shows more, is covered by none."""
+        *numbers, covers_first, covers_second = pair.numbers
+        covers = [
+            0.0 if self._has_several(one) else covered
+            for one, covered in ((pair.first, covers_first), (pair.second, covers_second))
+        ]
+        return replace(pair, numbers=[*numbers, *covers])
+
+    def _has_several(self, ordinal: int) -> bool:
+        if (known := self._several.get(ordinal)) is not None:
+            return known
+        several = True
+        for one in self._pairs.pictures([ordinal]).values():
+            if one.file.get("format") in SINGLE:
+                several = False
+                continue
+            try:
+                data, _ = self._files.read(one.id, self._images.places(one.id))
+            except (NotFound, Unavailable):
+                # Nobody knows, so it stays.
+                continue
+            several = has_several(data)
+        if len(self._several) > _REMEMBERED:
+            self._several.clear()
+        self._several[ordinal] = several
+        return several
 
     def _pair(self, first: int, second: int) -> PairRow | None:
         one, two = self._known(first), self._known(second)

@@ -5,7 +5,7 @@ import { NO_FILTER, NOTHING, conditionsOf, part } from "./query.js";
 
 const NAMES = { term: "term", image: "similar", upload: "upload" };
 const AGAINST = "not-";
-export const VIEWS = ["photos", "favourites", "map", "tags", "labels", "wrong-tags", "missing-tags", "folders", "duplicates", "trash"];
+export const VIEWS = ["photos", "favourites", "map", "tags", "labels", "wrong-tags", "missing-tags", "judge", "folders", "duplicates", "trash"];
 const SORTS = ["taken", "added", "name"];
 
 /** What the address `url` asks for, and which image it shows large. */

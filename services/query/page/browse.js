@@ -8,6 +8,7 @@ import { viewFilter } from "./gallery_query.js";
 import { GalleryBar } from "./gallery_bar.js";
 import { DuplicatesView } from "./duplicates_view.js";
 import { FoldersView } from "./folders_view.js";
+import { JudgeView } from "./judge_view.js";
 import { LabelsView } from "./labels_view.js";
 import { MapView } from "./map_view.js";
 import { TagsView } from "./tags_view.js";
@@ -32,6 +33,7 @@ export class Browse {
       labels: new LabelsView(board, shared),
       "wrong-tags": audit,
       "missing-tags": audit,
+      judge: new JudgeView(board, shared),
       folders: new FoldersView(board, shared, gallery),
       duplicates: new DuplicatesView(board, shared),
       trash: new TrashView(board, shared),
@@ -110,9 +112,9 @@ export class Browse {
   }
 }
 
-/** Says which view is shown, in the navigation; labels, and those that check tags, belong to tags. */
+/** Says which view is shown, in the navigation; labels, checks of tags and of searches belong to tags. */
 function mark(shown) {
-  const view = shown in AUDITS || shown === "labels" ? "tags" : shown;
+  const view = shown in AUDITS || ["labels", "judge"].includes(shown) ? "tags" : shown;
   for (const link of document.querySelectorAll("[data-view]"))
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

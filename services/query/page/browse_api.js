@@ -49,6 +49,21 @@ export class BrowseApi {
     return this.api.call(`v1/tags/audit?${new URLSearchParams({ kind, limit })}`, { signal });
   }
 
+  /** Hits to judge: {questions: [{search, id, draw}], judged}. */
+  questions(limit, signal) {
+    return this.api.call(`v1/judgements/questions?limit=${limit}`, { signal });
+  }
+
+  /** Keeps whether a hit is right; a question's `draw` goes with it. */
+  judge({ search, id, draw, right }) {
+    return this.#send("POST", "v1/judgements", { search: { id: search.id }, id, draw, right });
+  }
+
+  /** The share of right hits among the first ten: {precision_at_10, low, high, judged}. */
+  measured(signal) {
+    return this.api.call("v1/judgements/precision", { signal });
+  }
+
   /** What pictures show with at least a probability: {labels: [{name, images, untagged}]}. */
   labels(match, least, limit, signal) {
     return this.api.call(`v1/labels?${new URLSearchParams({ match, least, limit })}`, { signal });

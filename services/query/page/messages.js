@@ -30,6 +30,7 @@ export const VIEWS = {
   labels: "What pictures show",
   "wrong-tags": "Check tags",
   "missing-tags": "Check tags",
+  judge: "How right are searches?",
   folders: "Folders",
   duplicates: "Duplicates",
   trash: "Trash",

@@ -8,7 +8,7 @@
  * nor as a near spelling. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
  *
  * Where nothing is searched for, `view` is what is looked through (photos, favourites, map, tags,
- * labels, wrong-tags, missing-tags, folders, duplicates, trash), `folder` the folder of photos. `sort` is their order: taken, added,
+ * labels, wrong-tags, missing-tags, judge, folders, duplicates, trash), `folder` the folder of photos. `sort` is their order: taken, added,
  * name, or "" for the one that fits; of a search's hits, "" is that of relevance.
  */
 

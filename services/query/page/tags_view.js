@@ -5,6 +5,7 @@ import { failedState, statement, told, waitingState } from "./browse_states.js";
 import { cover } from "./cover.js";
 import { el, fill, icon } from "./dom.js";
 import { AUDIT, LABELS, PICTURES, SELECTION, TAGS } from "./messages.js";
+import { JUDGING } from "./messages_judging.js";
 import { by, look, part } from "./query.js";
 
 const PAGE = 60;
@@ -93,7 +94,7 @@ export class TagsView {
       } }, words);
     const orders = el("div", { class: "segments", role: "group", "aria-label": TAGS.order }, order("count", TAGS.byCount), order("name", TAGS.byName));
     const link = (view, words) => el("a", { class: "quiet small", href: hrefOf(look(view)), "data-search": true }, words);
-    const others = [link("labels", LABELS.link), link("wrong-tags", AUDIT.link)];
+    const others = [link("labels", LABELS.link), link("wrong-tags", AUDIT.link), link("judge", JUDGING.link)];
     return el("div", { class: "tools" }, find, ...others, el("span", { class: "room" }), orders);
   }
 

@@ -19,6 +19,7 @@ VIEWS = (
     "?view=labels",
     "?view=wrong-tags",
     "?view=missing-tags",
+    "?view=judge",
     "?view=folders",
     "?view=duplicates",
     "?view=trash",

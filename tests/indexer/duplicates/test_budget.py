@@ -13,11 +13,11 @@ SURE, DOUBTFUL = 12.0, 1.5
 def judge():
     """Scores are log odds; look-alikes score as much as 6 once in a million."""
     tail = np.array([[-5.0, 0.0], [0.0, np.log(1e-3)], [6.0, np.log(1e-6)]])
-    return Judge(np.zeros(8), np.ones(8), np.ones(8), 0.0, 0.5, -5.0, tail, 1.0)
+    return Judge(np.zeros(8), np.ones(8), np.ones(8), 0.0, 0.5, -5.0, tail, 1.0, 1.0, 1e9)
 
 
 def choose(edges, compared, order, judge, budget):
-    return rank(edges, compared, order, judge).within(budget)
+    return rank(edges, compared, compared, order, judge).within(budget)
 
 
 def edge(first, second, score=SURE, covers=(1.0, 1.0), exact=False):
@@ -87,7 +87,15 @@ def test_pictures_that_are_gone_are_left_out(judge):
 
 @pytest.mark.parametrize(("mean", "most"), [(0, 0), (0.05, 0), (0.06, 1), (1, 3), (10, 15)])
 def test_the_bound_holds_in_95_of_100_cases(mean, most):
-    assert quantile(mean) == most
+    assert quantile(mean, 1e9) == most
+
+
+def test_the_bound_holds_where_rates_differ_between_collections_and_wrong_ones_come_together():
+    rng = np.random.default_rng(0)
+    for mean in (0.5, 2.0, 9.0):
+        rates = rng.gamma(2.0, mean / 1.5 / 2.0, 20_000)
+        wrong = 1.5 * rng.poisson(rates)
+        assert 0.95 <= np.mean(wrong <= quantile(mean, 2.0, 1.5)) <= 0.99
 
 
 def test_a_rare_true_pair_is_believed_less(judge):
@@ -97,6 +105,6 @@ def test_a_rare_true_pair_is_believed_less(judge):
 
 
 def test_look_alikes_get_rarer_with_the_score_and_never_impossible():
-    shares = [packaged().false_share(score) for score in range(-10, 60)]
+    shares = [packaged().wrong_share(score) for score in range(-10, 60)]
     assert shares == sorted(shares, reverse=True)
     assert shares[-1] >= 0 < shares[20]
