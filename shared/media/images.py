@@ -134,6 +134,29 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
         raise _bad(error) from error
 
 
+def key_frames(data: bytes, max_pixels: int, most: int, longer_side: int) -> list[video.KeyFrame]:
+    """Return up to `most` frames of a video that differ from each other, upright, by time.
+
+    longer_side: larger frames are scaled down to it. Raises BadImage for what is no video.
+    """
+    name, data, _ = _checked(data)
+    try:
+        opened = _open(name, data)
+        if not isinstance(opened, video.VideoFile):
+            raise BadImage("It is no video.")
+        found = video.key_frames(data, opened, max_pixels, most, longer_side)
+    except MemoryError as error:
+        raise Unavailable("Not enough memory to decode a video.", retry_after=5) from error
+    except BadImage:
+        raise
+    except Exception as error:  # a decoder raises errors of its own
+        raise _bad(error) from error
+    method = _TRANSPOSE.get(opened.head.orientation)
+    if method is None:
+        return found
+    return [replace(one, image=one.image.transpose(method)) for one in found]
+
+
 def _of_raw(shown: raw.Shown, max_pixels: int, least: int | None) -> Picture:
     """Return what a RAW file shows, upright."""
     content = shown.content

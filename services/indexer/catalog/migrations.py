@@ -131,6 +131,22 @@ def _keep_second_files(db: Connection) -> None:
     )
 
 
+def _keep_frames(db: Connection) -> None:
+    """Add the key frames of videos."""
+    is_server = db.dialect.name == "postgresql"
+    ordered = ' COLLATE "C"' if is_server else ""
+    number, bytes_ = ("BIGINT", "BYTEA") if is_server else ("INTEGER", "BLOB")
+    _run(
+        db,
+        f"""CREATE TABLE frames (
+            ordinal {number} NOT NULL, fingerprint VARCHAR(200){ordered} NOT NULL,
+            times JSON NOT NULL, features {bytes_} NOT NULL, revision BIGINT NOT NULL,
+            PRIMARY KEY (ordinal, fingerprint),
+            FOREIGN KEY (ordinal) REFERENCES images (ordinal) ON DELETE CASCADE)""",
+        "CREATE INDEX frames_by_revision ON frames (fingerprint, revision)",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
@@ -139,6 +155,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _keep_judgements,
     _keep_pairs,
     _keep_second_files,
+    _keep_frames,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

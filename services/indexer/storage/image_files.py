@@ -28,6 +28,8 @@ from shared.objects.file import File, LocalFile
 
 _HEAD = 4096
 """First bytes of a file, which tell its media type."""
+_FRAME_PIXELS = 1280
+"""Longer side of a video's key frames: networks look at less."""
 
 
 class ImageFiles:
@@ -196,6 +198,16 @@ class ImageFiles:
         data = self._scaler.thumbnail(original, self._pixels, self._max_pixels)
         self._kept.write(key, data, "thumbnail")
         return data
+
+    def key_frames(
+        self, image_id: str, places: list[Place], most: int
+    ) -> list[tuple[float, bytes]]:
+        """Up to `most` frames of a video that differ from each other, as PNG, with their seconds.
+
+        Raises NotFound, BadImage, Unavailable.
+        """
+        original = self.read(image_id, places)[0]
+        return self._scaler.key_frames(original, most, _FRAME_PIXELS, self._max_pixels)
 
     def shape(self, image_id: str, places: list[Place]) -> tuple[int, int]:
         """Width and height; of the thumbnail where there is one, which has the same proportions.

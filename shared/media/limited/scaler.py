@@ -1,4 +1,4 @@
-"""Thumbnails, made in processes of limited memory and time; for code in threads."""
+"""Thumbnails and key frames, made in processes of limited memory and time; for code in threads."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from shared.core.budget import Budget
 from shared.core.errors import BadImage, Unavailable
 from shared.media.limited.process import launched
 from shared.media.limited.weight import decoding_weight
-from shared.media.limited.worker import ANSWER, REQUEST, Outcome
+from shared.media.limited.worker import ANSWER, FRAME, REQUEST, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +61,32 @@ class Scaler:
 
         Raises BadImage, and Unavailable where no process or memory can be had.
         """
+        return self._made(data, pixels, 0, max_pixels)
+
+    def key_frames(
+        self, data: bytes, most: int, pixels: int, max_pixels: int
+    ) -> list[tuple[float, bytes]]:
+        """Return up to `most` frames of a video, as PNG, each with its time in seconds.
+
+        pixels: of the longer side, at most. Raises as `thumbnail`.
+        """
+        body = self._made(data, pixels, most, max_pixels)
+        found, at = [], 0
+        while at < len(body):
+            time_s, size = FRAME.unpack_from(body, at)
+            at += FRAME.size + size
+            found.append((time_s, body[at - size : at]))
+        return found
+
+    def _made(self, data: bytes, pixels: int, frames: int, max_pixels: int) -> bytes:
         # First a process, so that files that wait for one hold no memory.
         if not self._free.acquire(timeout=_WAIT_S):
-            raise Unavailable("Too many thumbnails are being made; try again.", retry_after=5)
+            raise Unavailable("Too many pictures are being decoded; try again.", retry_after=5)
         try:
             if self._memory is None:
-                return self._scaled(data, pixels, max_pixels)
+                return self._scaled(data, pixels, frames, max_pixels)
             with self._memory.held(decoding_weight(data) + len(data), _WAIT_S):
-                return self._scaled(data, pixels, max_pixels)
+                return self._scaled(data, pixels, frames, max_pixels)
         finally:
             self._free.release()
 
@@ -80,20 +98,20 @@ class Scaler:
         for process in idle:
             process.end()
 
-    def _scaled(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
+    def _scaled(self, data: bytes, pixels: int, frames: int, max_pixels: int) -> bytes:
         try:
             try:
-                return self._attempt(data, pixels, max_pixels)
+                return self._attempt(data, pixels, frames, max_pixels)
             except _Ended:
                 # It may have been killed from outside while it was idle.
-                return self._attempt(data, pixels, max_pixels)
+                return self._attempt(data, pixels, frames, max_pixels)
         except _Ended:
             raise BadImage("The decoder broke down over it, twice.") from None
 
-    def _attempt(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
+    def _attempt(self, data: bytes, pixels: int, frames: int, max_pixels: int) -> bytes:
         process = self._taken()
         try:
-            outcome, body = process.scale(data, pixels, max_pixels)
+            outcome, body = process.scale(data, pixels, frames, max_pixels)
         except BaseException as error:
             process.end()
             self.replaced += 1
@@ -166,12 +184,14 @@ class _Process:
             raise
         return started
 
-    def scale(self, data: bytes, pixels: int, max_pixels: int) -> tuple[Outcome, bytes]:
+    def scale(
+        self, data: bytes, pixels: int, frames: int, max_pixels: int
+    ) -> tuple[Outcome, bytes]:
         """Raises TimeoutError, _Ended; the process is then of no more use."""
         until = time.monotonic() + self._limits.seconds
         try:
             self._channel.settimeout(self._limits.seconds)
-            self._channel.sendall(REQUEST.pack(pixels, max_pixels, len(data)))
+            self._channel.sendall(REQUEST.pack(pixels, frames, max_pixels, len(data)))
             self._channel.sendall(data)
         except TimeoutError:
             raise

@@ -1,7 +1,8 @@
 """A scaling process: `python -m shared.media.limited.worker SOCKET BYTES SECONDS`.
 
-It makes a thumbnail of one file after the other from the inherited socket, and ends when the other
-end is closed. Its memory and its time are limited, so that a hostile file affects it alone.
+It makes thumbnails, or key frames of videos, of one file after the other from the inherited socket,
+and ends when the other end is closed. Its memory and its time are limited, so that a hostile file
+affects it alone.
 """
 
 import io
@@ -16,8 +17,11 @@ from shared.core.errors import BadImage, Unavailable
 from shared.media import images
 from shared.media.limited.process import confine, received
 
-REQUEST = struct.Struct("<IQQ")
-"""Pixels of the thumbnail's longer side, most pixels of the file, bytes of the file."""
+REQUEST = struct.Struct("<IIQQ")
+"""Pixels of the longer side; how many key frames, 0 for a thumbnail; most pixels of the file; bytes
+of the file."""
+FRAME = struct.Struct("<dI")
+"""Seconds from the beginning, bytes of the frame's PNG that follow."""
 ANSWER = struct.Struct("<BI")
 """Outcome, bytes that follow."""
 _LATE_S = 2
@@ -46,23 +50,41 @@ def main(argv: list[str]) -> None:
         while header := received(service, REQUEST.size):
             # If the service was killed meanwhile, nobody else would end a decoding that hangs.
             signal.alarm(seconds)
-            pixels, max_pixels, size = REQUEST.unpack(header)
-            outcome, body = _scaled(received(service, size), pixels, max_pixels)
+            pixels, frames, max_pixels, size = REQUEST.unpack(header)
+            data = received(service, size)
+            outcome, body = _made(data, pixels, frames, max_pixels)
+            del data
             signal.alarm(0)
             service.sendall(ANSWER.pack(outcome, len(body)) + body)
 
 
-def _scaled(data: bytes, pixels: int, max_pixels: int) -> tuple[Outcome, bytes]:
+def _made(data: bytes, pixels: int, frames: int, max_pixels: int) -> tuple[Outcome, bytes]:
     try:
-        image = images.decode(data, max_pixels, least=pixels)
-        image.thumbnail((pixels, pixels))
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=85, progressive=True)
-        return Outcome.SCALED, out.getvalue()
+        if frames:
+            return Outcome.SCALED, _frames(data, pixels, frames, max_pixels)
+        return Outcome.SCALED, _thumbnail(data, pixels, max_pixels)
     except BadImage as error:
         return Outcome.REFUSED, error.detail.encode()
     except (MemoryError, Unavailable):
         return Outcome.OUT_OF_MEMORY, b""
+
+
+def _thumbnail(data: bytes, pixels: int, max_pixels: int) -> bytes:
+    image = images.decode(data, max_pixels, least=pixels)
+    image.thumbnail((pixels, pixels))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85, progressive=True)
+    return out.getvalue()
+
+
+def _frames(data: bytes, pixels: int, most: int, max_pixels: int) -> bytes:
+    body = bytearray()
+    for frame in images.key_frames(data, max_pixels, most, pixels):
+        out = io.BytesIO()
+        # Without loss, so that a frame has the same features as the poster that it may be.
+        frame.image.save(out, "PNG", compress_level=1)
+        body += FRAME.pack(frame.time_s, out.tell()) + out.getvalue()
+    return bytes(body)
 
 
 if __name__ == "__main__":
