@@ -58,14 +58,15 @@ class FrameFiles:
             lineage = manifest.frames_lineage(space)
             base = self._base(manifest, space, lineage)
             try:
-                made = self._extended(manifest, space, base, asking)
+                try:
+                    made = self._extended(manifest, space, base, asking)
+                except Corrupt as error:
+                    # The catalogue has them all.
+                    log.error("the files of key frames are written anew: %s", error)
+                    base = None
+                    made = self._extended(manifest, space, None, asking)
             except (LeaseLost, CatalogueAway):
                 raise
-            except Corrupt as error:
-                # Nothing is lost: the catalogue has the features, and the next publication reads
-                # them.
-                log.error("key frames are dropped: %s", error)
-                made = None
             except (ISEError, OSError) as error:
                 log.warning("videos have no key frames yet: %s", error)
                 made = base
