@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.indexer.care.backup import BackupWriter, restore
+from services.indexer.care.check import findings
+from services.indexer.care.finding import Kind
+from services.indexer.care.folder import opened
+from services.indexer.care.repair import Repair
 from services.indexer.catalog.frames import Frames
-from services.indexer.workflows.frames_job import FRAMES_REASON
-from shared.clients import indexer, query
+from shared.clients import curation, indexer, query
 from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.query import Metric
+from shared.core.errors import BadImage
 from shared.media.identity import content_id
 from shared.media.images import key_frames
+from shared.snapshots.store import SnapshotStore
 from tests.indexer.running import until
+from tests.indexer.training import tagged_folder, train
 from tests.shared.video_files import turned, video
 
 SIDE = (192, 128)
@@ -37,17 +44,20 @@ def film(*seeds, seconds=2):
 
 
 def framed(service):
-    """Wait until the frames of all videos are published."""
-    table, parts = service.parts.job_table, service.parts
+    """Wait until the frames of all videos are published; give the job."""
+    table, frames = service.parts.job_table, Frames(service.parts.database)
 
-    def is_done():
-        last = table.latest(JobKind.FRAMES)
-        return last is not None and last.state.ended and not table.any_open()
+    def done():
+        last, manifest = table.latest(JobKind.FRAMES), service.parts.current.manifest()
+        assert last is None or last.state is not JobState.FAILED, last.error
+        # One that another job ended may have recorded all that it found.
+        is_published = manifest.visual and manifest.revision >= frames.revision()
+        if last is None or table.any_open() or not is_published:
+            return None
+        models = {manifest.visual.fingerprint, manifest.matching_fingerprint} - {None}
+        return None if any(next(frames.lacking(one), None) for one in models) else last
 
-    until(is_done)
-    last = parts.job_table.latest(JobKind.FRAMES)
-    assert last.state is JobState.SUCCEEDED, last.error
-    return last
+    return until(done)
 
 
 def hits(service, picture, **options):
@@ -85,3 +95,102 @@ def test_a_video_is_found_by_each_of_its_frames(service, folder_of):
     assert own.id == content_id(clip)
     assert own.score == pytest.approx(1, abs=1e-5)
     assert own.time_s in (0, 2, 4)
+
+
+def test_pages_filters_and_deletions_hold_for_videos_too(service, folder_of):
+    clip = film(1, 2)
+    files = {f"{n}.png": n for n in range(5, 25)}
+    service.ingest(folder_of({"a/clip.mp4": clip, **files}), tags_from="folder")
+    framed(service)
+    its, asked = content_id(clip), png(shot(2))
+    whole = [hit.id for hit in hits(service, asked, limit=21)]
+    assert len(whole) == len(set(whole)) == 21
+    pages = [hits(service, asked, limit=5, offset=start) for start in range(0, 25, 5)]
+    assert [hit.id for page in pages for hit in page] == whole
+    first = service.ask(query.search_image(asked, limit=5))
+    second = service.ask(query.search_image(asked, limit=5, cursor=first.next))
+    assert [hit.id for hit in (*first.hits, *second.hits)] == whole[:10]
+    # In the order of score, whatever the poster's own is.
+    scores = [hit.score for hit in hits(service, asked, limit=21, rerank="none")]
+    assert scores == sorted(scores, reverse=True)
+    with_vector = hits(service, asked, limit=1, with_vector=True)[0]
+    assert with_vector.id == its
+    again = service.ask(query.search_vector(with_vector.vector, limit=1, rerank="none")).hits[0]
+    assert (again.id, again.score) == (its, pytest.approx(1, abs=1e-5))
+    is_tagged = {"must": [{"tag": "a"}]}
+    assert [hit.id for hit in hits(service, asked, filter=is_tagged)] == [its]
+    is_other = {"must_not": [{"tag": "a"}]}
+    assert its not in [hit.id for hit in hits(service, asked, filter=is_other, limit=30)]
+    service.send(indexer.delete_image(its))
+    assert its not in [hit.id for hit in hits(service, asked, limit=30)]
+    # Back from the trash, it is found by its frames again.
+    service.send(curation.restore_images([its]))
+    until(lambda: hits(service, asked, limit=1)[0].time_s == 2)
+
+
+def test_a_tag_finds_a_video_by_its_nearest_frame(service, folder_of):
+    root = tagged_folder(folder_of)
+    (root / "dog" / "clip.mp4").write_bytes(clip := film(1, 2, 3))
+    service.ingest(root, tags_from="folder")
+    train(service)
+    framed(service)
+    answer = service.ask(query.search_term("dog", limit=30))
+    assert answer.mode == "tag"
+    (its,) = (hit for hit in answer.hits if hit.id == content_id(clip))
+    assert its.time_s in (0, 2, 4)
+    scores = [hit.score for hit in answer.hits]
+    assert scores == sorted(scores, reverse=True)
+    spaces = [one.space for one in SnapshotStore(service.data).current().frames]
+    assert spaces == ["visual", "joint"]
+    # Another network, another space: its frames are projected anew.
+    service.build(clusters=3)
+    assert [one.space for one in SnapshotStore(service.data).current().frames] == spaces
+
+
+def test_frames_are_backed_up_checked_and_repaired(service_at, embedder, folder_of, tmp_path):
+    data, clip = tmp_path / "data", film(1, 2, 3)
+    embedder.mount(data)
+    with service_at(data, embedder.url) as service:
+        service.ingest(folder_of({"clip.mp4": clip, **{f"{n}.png": n for n in range(5, 12)}}))
+        framed(service)
+    with opened(data, f"sqlite:///{data}/catalog.sqlite") as folder:
+        BackupWriter(folder, tmp_path / "backup").write()
+    restore(tmp_path / "backup", again := tmp_path / "again")
+    for place in (data, again):
+        with opened(place, f"sqlite:///{place}/catalog.sqlite") as folder:
+            assert list(findings(folder)) == []
+    damaged = next(again.glob("segments/frames-*"))
+    damaged.write_bytes(damaged.read_bytes()[:-100] + bytes(100))
+    with opened(again, f"sqlite:///{again}/catalog.sqlite") as folder:
+        assert [finding.kind for finding in findings(folder)] == [Kind.LABELS]
+        for deed in Repair(folder).plan():
+            deed.do and deed.do()
+    embedder.mount(again)
+    with service_at(again, embedder.url) as service:
+        service.add(("new.png", png(shot(99))))
+        first = hits(service, png(shot(3)), limit=1)[0]
+        assert (first.id, first.time_s) == (content_id(clip), 4)
+
+
+def test_a_video_that_shows_nothing_is_tried_once(service, folder_of, monkeypatch):
+    service.ingest(folder_of({"clip.mp4": film(1), "2.png": 5}))
+    framed(service)
+    tried = []
+    real = service.parts.files.key_frames
+
+    def key_frames_of(image_id, *rest):
+        tried.append(image_id)
+        if len(tried) == 1:
+            raise BadImage("The decoder broke down over it, twice.")
+        return real(image_id, *rest)
+
+    monkeypatch.setattr(service.parts.files, "key_frames", key_frames_of)
+    (item,) = service.add(("other.mp4", film(2)))
+    job = framed(service)
+    until(lambda: tried)
+    job = framed(service)
+    assert (job.result["failed"], job.result["frames"]) == (1, 0)
+    assert hits(service, png(shot(2)), limit=1)[0].id == item.id
+    service.add(("third.png", png(shot(3))))
+    until(lambda: not service.parts._framing.is_due(was_preempted=False))
+    assert tried == [item.id]
