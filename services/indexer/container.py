@@ -153,7 +153,9 @@ class Container:
             self.resolver.within(self.ingest_roots.of(confined=True)),
         )
         sharing = self._sharing if self.database.is_shared else None
-        self._intake = IngestService(collection, features, ingest_settings_of(settings), sharing)
+        self._intake = IngestService(
+            collection, features, ingest_settings_of(settings), sharing, self.files.large_video
+        )
         self._matching = MatchingTraining(
             data, self.images, features, embedders, self._mirror, attempts
         )

@@ -7,7 +7,7 @@ Further key frames, by which a video is found, are chosen to differ from each ot
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,13 @@ class VideoFile(ImageFile.ImageFile):
         raise OSError("the frames of a video are decoded apart")
 
 
-def poster(data: bytes, opened: VideoFile, max_pixels: int) -> Image.Image:
-    """Return the poster as it lies; `opened.head` tells how it is turned. Raises BadImage."""
+def poster(
+    data: bytes, opened: VideoFile, max_pixels: int, file: BinaryIO | None = None
+) -> Image.Image:
+    """Return the poster as it lies; `opened.head` tells how it is turned. Raises BadImage.
+
+    file: the whole video, where the data are its head alone.
+    """
     kind = opened.format or ""
     try:
         import av
@@ -77,7 +82,7 @@ def poster(data: bytes, opened: VideoFile, max_pixels: int) -> Image.Image:
         raise missing(kind, "video") from None
     best: tuple[float, Image.Image] | None = None
     try:
-        with av.open(BytesIO(data), format=_DEMUXERS[kind], metadata_errors="replace") as container:
+        with _container(av, file or BytesIO(data), kind) as container:
             for frame in _frames(av, container, opened.head, max_pixels):
                 _check_pixels(frame, max_pixels)
                 image = frame.to_image()
@@ -121,11 +126,17 @@ class _Look:
 
 
 def key_frames(
-    data: bytes, opened: VideoFile, max_pixels: int, most: int, longer_side: int
+    data: bytes,
+    opened: VideoFile,
+    max_pixels: int,
+    most: int,
+    longer_side: int,
+    file: BinaryIO | None = None,
 ) -> list[KeyFrame]:
     """Return up to `most` key frames that differ from each other, in the order of time.
 
-    longer_side: larger frames are scaled down to it. Raises BadImage where no frame can be read.
+    longer_side: larger frames are scaled down to it. file: as of `poster`. Raises BadImage where no
+    frame can be read.
     """
     kind = opened.format or ""
     try:
@@ -135,7 +146,7 @@ def key_frames(
     looks: list[_Look] = []
     shares = _places(opened.head.seconds)
     try:
-        with av.open(BytesIO(data), format=_DEMUXERS[kind], metadata_errors="replace") as container:
+        with _container(av, file or BytesIO(data), kind) as container:
             start = _start(container)
             for frame in _frames(av, container, opened.head, max_pixels, shares):
                 _check_pixels(frame, max_pixels)
@@ -155,6 +166,10 @@ def key_frames(
         raise BadImage("The video has no frame that can be read.")
     chosen = _different([one for one in looks if not one.is_blank] or looks[:1], most)
     return [KeyFrame(one.time_s, one.image) for one in chosen]
+
+
+def _container(av: Any, content: BinaryIO, kind: str) -> Any:
+    return av.open(content, format=_DEMUXERS[kind], metadata_errors="replace")
 
 
 def _places(seconds: float | None) -> list[float]:

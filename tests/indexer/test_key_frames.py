@@ -194,3 +194,31 @@ def test_a_video_that_shows_nothing_is_tried_once(service, folder_of, monkeypatc
     service.add(("third.png", png(shot(3))))
     until(lambda: not service.parts._framing.is_due(was_preempted=False))
     assert tried == [item.id]
+
+
+def test_a_large_video_is_read_in_parts(service_at, embedder, folder_of, tmp_path):
+    """Its bytes are over the limit of pictures, as those of most videos."""
+    clip, limit = film(1, 2, 3), 2**12
+    assert len(clip) > limit
+    root = folder_of({"clip.mp4": clip, "not.bin.png": bytes(limit + 1), "2.png": 5})
+    (root / "clip.mkv").write_bytes(video("MKV", frames=[shot(9)] * 8) + bytes(limit))
+    embedder.mount(tmp_path / "data")
+    options = {"max_image_bytes": limit, "max_video_bytes": 2**14}
+    with service_at(tmp_path / "data", embedder.url, **options) as service:
+        job = service.ingest(root)
+        assert (job.result["embedded"], job.result["failed"]) == (3, 1)
+        (refused,) = service.reasons(job).values()
+        assert "ISE_MAX_IMAGE_BYTES" in refused
+        framed(service)
+        image = service.send(indexer.get_image(its := content_id(clip)))
+        assert (image.file.format, image.file.bytes) == ("MP4", len(clip))
+        assert image.file.duration_s == pytest.approx(6, abs=0.2)
+        assert service.send(indexer.get_thumbnail(its))[1] == "image/jpeg"
+        for seed, second in ((2, 2), (3, 4)):
+            first = hits(service, png(shot(seed)), limit=1)[0]
+            assert (first.id, first.time_s) == (its, second)
+        assert service.ingest(root).result["already_there"] == 3
+        (root / "moved").mkdir()
+        (root / "clip.mp4").rename(root / "moved" / "clip.mp4")
+        moved = service.ingest(root, sync=True)
+        assert (moved.result["embedded"], moved.result["deleted"]) == (0, 0), moved.result

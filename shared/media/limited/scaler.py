@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import BinaryIO, Self
 
 from shared.core.budget import Budget
 from shared.core.errors import BadImage, Unavailable
@@ -29,6 +29,22 @@ class ScaleLimits:
 
     seconds: float = 20.0
     memory_bytes: int = 3 * 2**29
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a process is to make. frames: as of `worker.REQUEST`. file: see `thumbnail`."""
+
+    data: bytes
+    pixels: int
+    frames: int
+    max_pixels: int
+    file: BinaryIO | None
+
+    @property
+    def header(self) -> bytes:
+        is_head = self.file is not None
+        return REQUEST.pack(self.pixels, self.frames, is_head, self.max_pixels, len(self.data))
 
 
 class _Ended(Exception):
@@ -56,21 +72,25 @@ class Scaler:
         self._is_closed = False
         self.replaced = 0
 
-    def thumbnail(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
+    def thumbnail(
+        self, data: bytes, pixels: int, max_pixels: int, file: BinaryIO | None = None
+    ) -> bytes:
         """Return a JPEG whose longer side has at most that many pixels.
+
+        file: the whole video, where the data are its head alone.
 
         Raises BadImage, and Unavailable where no process or memory can be had.
         """
-        return self._made(data, pixels, 0, max_pixels)
+        return self._made(_Asked(data, pixels, 0, max_pixels, file))
 
     def key_frames(
-        self, data: bytes, most: int, pixels: int, max_pixels: int
+        self, data: bytes, most: int, pixels: int, max_pixels: int, file: BinaryIO | None = None
     ) -> list[tuple[float, bytes]]:
         """Return up to `most` frames of a video, as PNG, each with its time in seconds.
 
-        pixels: of the longer side, at most. Raises as `thumbnail`.
+        pixels: of the longer side, at most. file: as of `thumbnail`, which raises the same.
         """
-        body = self._made(data, pixels, most, max_pixels)
+        body = self._made(_Asked(data, pixels, most, max_pixels, file))
         found, at = [], 0
         while at < len(body):
             time_s, size = FRAME.unpack_from(body, at)
@@ -78,15 +98,15 @@ class Scaler:
             found.append((time_s, body[at - size : at]))
         return found
 
-    def _made(self, data: bytes, pixels: int, frames: int, max_pixels: int) -> bytes:
+    def _made(self, asked: _Asked) -> bytes:
         # First a process, so that files that wait for one hold no memory.
         if not self._free.acquire(timeout=_WAIT_S):
             raise Unavailable("Too many pictures are being decoded; try again.", retry_after=5)
         try:
             if self._memory is None:
-                return self._scaled(data, pixels, frames, max_pixels)
-            with self._memory.held(decoding_weight(data) + len(data), _WAIT_S):
-                return self._scaled(data, pixels, frames, max_pixels)
+                return self._scaled(asked)
+            with self._memory.held(decoding_weight(asked.data) + len(asked.data), _WAIT_S):
+                return self._scaled(asked)
         finally:
             self._free.release()
 
@@ -98,20 +118,20 @@ class Scaler:
         for process in idle:
             process.end()
 
-    def _scaled(self, data: bytes, pixels: int, frames: int, max_pixels: int) -> bytes:
+    def _scaled(self, asked: _Asked) -> bytes:
         try:
             try:
-                return self._attempt(data, pixels, frames, max_pixels)
+                return self._attempt(asked)
             except _Ended:
                 # It may have been killed from outside while it was idle.
-                return self._attempt(data, pixels, frames, max_pixels)
+                return self._attempt(asked)
         except _Ended:
             raise BadImage("The decoder broke down over it, twice.") from None
 
-    def _attempt(self, data: bytes, pixels: int, frames: int, max_pixels: int) -> bytes:
+    def _attempt(self, asked: _Asked) -> bytes:
         process = self._taken()
         try:
-            outcome, body = process.scale(data, pixels, frames, max_pixels)
+            outcome, body = process.scale(asked)
         except BaseException as error:
             process.end()
             self.replaced += 1
@@ -184,15 +204,15 @@ class _Process:
             raise
         return started
 
-    def scale(
-        self, data: bytes, pixels: int, frames: int, max_pixels: int
-    ) -> tuple[Outcome, bytes]:
+    def scale(self, asked: _Asked) -> tuple[Outcome, bytes]:
         """Raises TimeoutError, _Ended; the process is then of no more use."""
         until = time.monotonic() + self._limits.seconds
         try:
             self._channel.settimeout(self._limits.seconds)
-            self._channel.sendall(REQUEST.pack(pixels, frames, max_pixels, len(data)))
-            self._channel.sendall(data)
+            self._channel.sendall(asked.header)
+            self._channel.sendall(asked.data)
+            if asked.file is not None:
+                socket.send_fds(self._channel, [b"F"], [asked.file.fileno()])
         except TimeoutError:
             raise
         except OSError as error:
