@@ -52,8 +52,13 @@ class PhotoPrism:
         return self._pages("/api/v1/photos", merged="true", order="oldest", **wanted)
 
     def _pages(self, path: str, **wanted: str) -> Iterator[Mapping[str, Any]]:
-        offset = 0
+        offset, former = 0, None
         while found := self._api.get(path, count=_PAGE, offset=offset, **wanted):
+            # Who takes no notice of the offset would answer for ever.
+            page = [one["UID"] for one in found]
+            if page == former or len(page) > _PAGE:
+                raise ValueError("its pages come round again")
+            former = page
             yield from found
             # Files of one photo are merged after the count, so that a page may be shorter.
             offset += _PAGE

@@ -169,6 +169,7 @@ def key_frames(
 
 
 def _container(av: Any, content: BinaryIO, kind: str) -> Any:
+    content.seek(0)
     return av.open(content, format=_DEMUXERS[kind], metadata_errors="replace")
 
 

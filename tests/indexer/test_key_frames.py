@@ -201,12 +201,14 @@ def test_a_large_video_is_read_in_parts(service_at, embedder, folder_of, tmp_pat
     clip, limit = film(1, 2, 3), 2**12
     assert len(clip) > limit
     root = folder_of({"clip.mp4": clip, "not.bin.png": bytes(limit + 1), "2.png": 5})
-    (root / "clip.mkv").write_bytes(video("MKV", frames=[shot(9)] * 8) + bytes(limit))
+    other = video("MKV", frames=[shot(seed) for seed in range(30, 34) for _ in range(8)])
+    assert len(other) > limit
+    (root / "clip.mkv").write_bytes(other)
     embedder.mount(tmp_path / "data")
     options = {"max_image_bytes": limit, "max_video_bytes": 2**14}
     with service_at(tmp_path / "data", embedder.url, **options) as service:
         job = service.ingest(root)
-        assert (job.result["embedded"], job.result["failed"]) == (3, 1)
+        assert (job.result["embedded"], job.result["failed"]) == (3, 1), service.reasons(job)
         (refused,) = service.reasons(job).values()
         assert "ISE_MAX_IMAGE_BYTES" in refused
         framed(service)
