@@ -21,7 +21,7 @@ def engines(found: dict[str, Any]) -> str:
     speeds = [
         [
             one["engine"],
-            f"{at['target']:g}",
+            "" if at["target"] is None else f"{at['target']:g}",
             f"{at['nprobe']:,}",
             f"{at['recall']:.3f}",
             f"{at['median_ms']:.2f}",
@@ -48,7 +48,7 @@ def engines(found: dict[str, Any]) -> str:
             measured_on(found),
             "",
             f"Recall@10 by cosine of {found['queries']} held-out queries, one at a time, at the "
-            "targets that each engine's own curve promises. Milvus: "
+            "targets that each engine's own curve promises, or at set numbers of lists. Milvus: "
             f"{found['server']}{version}, reached over loopback; a search brings the vectors "
             "along and compares them again in float64.",
             "",
