@@ -36,7 +36,7 @@ def engines(found: dict[str, Any]) -> str:
             f"{one['build_s']:.0f}",
             f"{one['measure_s']:.0f}",
             f"{one['exact_equal']} of {one['exact_asked']}",
-            f"{one['server_mib']:,}" if "server_mib" in one else "",
+            f"{one['server_mib']:,}" if one.get("server_mib", 0) > 0 else "",
         ]
         for one in found["engines"]
     ]
