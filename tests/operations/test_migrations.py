@@ -136,6 +136,7 @@ def test_a_step_leads_to_the_same_tables_in_both_databases(postgres: Server) -> 
             "picture_hashes",
             "judgements",
             "texts",
+            "frames",
         ):
             db.exec_driver_sql(f"DROP TABLE {name}")
         version = schema.counters.update().where(schema.counters.c.name == "version")
