@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _LOOKED_UP = 256
 _MIB = 2**20
+_WRITTEN = "The file was written to while it was read; try again."
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -138,8 +139,7 @@ class FileReader:
         except TooLarge:
             return FileRead(file, error=self._too_large())
         if stamp is not None and not _is_still(file, stamp, len(data)):
-            error = "The file was written to while it was read; try again."
-            return FileRead(file, error=error)
+            return FileRead(file, error=_WRITTEN)
         digest = sha256(data).hexdigest()
         beside = sidecar_of(file.file, file.sidecar)
         return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest, sidecar=beside)
@@ -153,8 +153,7 @@ class FileReader:
         if found is None:
             return FileRead(file, error=self._too_large())
         if not _is_still(file, stamp, stamp.bytes):
-            error = "The file was written to while it was read; try again."
-            return FileRead(file, error=error)
+            return FileRead(file, error=_WRITTEN)
         beside = sidecar_of(file.file, file.sidecar)
         return FileRead(
             file, stamp, found.poster, digest=found.digest, sidecar=beside, head=found.head
