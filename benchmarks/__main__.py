@@ -64,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="starts the server of the package `milvus`, which this interpreter has",
     )
 
+    both.add_argument(
+        "--quick", action="store_true", help="Milvus at set numbers of lists, with no curve"
+    )
+
     over_http = commands.add_parser("http", help="what HTTP and the re-rank add to a search by id")
     _sized(over_http)
     over_http.add_argument("--queries", type=int, default=1000)
@@ -175,7 +179,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = "real" if args.vectors else "features"
         name = "{}-{}x{}".format(source, *vectors.shape)
         print(f"engines: {name}")
-        given = engines.Asked(vectors, queries, source, args.index_types, args.uri, args.python)
+        given = engines.Asked(
+            vectors, queries, source, args.index_types, args.uri, args.python, args.quick
+        )
         found = engines.measure(args.data, given)
         print(f"  {results.write(args.results, f'engines-{name}', found)}")
     elif args.command == "http":

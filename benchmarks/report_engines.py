@@ -21,7 +21,7 @@ def engines(found: dict[str, Any]) -> str:
     speeds = [
         [
             one["engine"],
-            f"{at['target']:g}",
+            "" if at["target"] is None else f"{at['target']:g}",
             f"{at['nprobe']:,}",
             f"{at['recall']:.3f}",
             f"{at['median_ms']:.2f}",
@@ -36,7 +36,7 @@ def engines(found: dict[str, Any]) -> str:
             f"{one['build_s']:.0f}",
             f"{one['measure_s']:.0f}",
             f"{one['exact_equal']} of {one['exact_asked']}",
-            f"{one['server_mib']:,}" if "server_mib" in one else "",
+            f"{one['server_mib']:,}" if one.get("server_mib", 0) > 0 else "",
         ]
         for one in found["engines"]
     ]
@@ -48,7 +48,7 @@ def engines(found: dict[str, Any]) -> str:
             measured_on(found),
             "",
             f"Recall@10 by cosine of {found['queries']} held-out queries, one at a time, at the "
-            "targets that each engine's own curve promises. Milvus: "
+            "targets that each engine's own curve promises, or at set numbers of lists. Milvus: "
             f"{found['server']}{version}, reached over loopback; a search brings the vectors "
             "along and compares them again in float64.",
             "",

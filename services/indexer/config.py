@@ -74,6 +74,18 @@ class IndexerSettings(ServiceSettings):
     ocr_threads: int = Field(
         1, ge=1, le=64, description="Threads of the process that reads text in pictures."
     )
+    max_video_bytes: int = Field(
+        16 * 2**30,
+        ge=0,
+        description="Most bytes per video in a folder of this machine; it is read in parts. Videos "
+        "elsewhere and uploads have the limit of pictures.",
+    )
+    video_frames: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="Key frames by which a video is found, at most, besides its poster; 0: none.",
+    )
     learn_after: float = Field(
         60,
         ge=0,

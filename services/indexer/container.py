@@ -52,6 +52,7 @@ from services.indexer.workflows.compaction import Compaction
 from services.indexer.workflows.duplicates_job import DuplicatesJob
 from services.indexer.workflows.engine_migration import EngineMigration
 from services.indexer.workflows.facts_job import FactsJob
+from services.indexer.workflows.frames_job import FramesJob, FramesUpkeep
 from services.indexer.workflows.import_job import ImportJob
 from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.ingest_job import IngestJob
@@ -154,7 +155,9 @@ class Container:
             self.resolver.within(self.ingest_roots.of(confined=True)),
         )
         sharing = self._sharing if self.database.is_shared else None
-        self._intake = IngestService(collection, features, ingest_settings_of(settings), sharing)
+        self._intake = IngestService(
+            collection, features, ingest_settings_of(settings), sharing, self.files.large_video
+        )
         self._matching = MatchingTraining(
             data, self.images, features, embedders, self._mirror, attempts
         )
@@ -190,6 +193,7 @@ class Container:
             JobKind.FACTS: FactsJob(collection, self.files).run,
             JobKind.UNDO: UndoJob(self.editor).run,
             JobKind.DUPLICATES: DuplicatesJob(collection, self.index, self.files).run,
+            JobKind.FRAMES: FramesJob(collection, self.files, settings.video_frames).run,
             JobKind.TEXT: TextJob(collection, self.files, reader_of(settings)).run,
         }
         self.jobs = JobRunner(
@@ -205,6 +209,7 @@ class Container:
             self.job_table,
             is_on=settings.ocr is OcrMode.AUTO and is_installed(),
         )
+        self._framing = FramesUpkeep(self.current, self.job_table, settings.video_frames > 0)
         self._upkeep = Upkeep(
             compaction,
             self.jobs,
@@ -266,7 +271,9 @@ class Container:
         self.job_table.forget_before(before.isoformat())
 
     def _when_idle(self) -> None:
-        if (request := self._reading.due(self.jobs.was_preempted(JobKind.TEXT))) is not None:
+        if self._framing.is_due(self.jobs.was_preempted(JobKind.FRAMES)):
+            self.jobs.submit(JobKind.FRAMES, {})
+        elif (request := self._reading.due(self.jobs.was_preempted(JobKind.TEXT))) is not None:
             self.jobs.submit(JobKind.TEXT, request)
 
     def _changed(self) -> None:

@@ -45,6 +45,7 @@ def image_files_of(
         _kept(settings, resolver),
         settings.max_image_bytes,
         Scaler(ScaleLimits(settings.decode_seconds, settings.decoder_bytes), memory),
+        settings.max_video_bytes,
     )
 
 
@@ -55,6 +56,7 @@ def ingest_settings_of(settings: IndexerSettings) -> IngestSettings:
         settings.max_image_bytes,
         min(IngestSettings.batch_bytes, settings.max_body_bytes),
         settings.source_reads,
+        settings.max_video_bytes,
     )
 
 

@@ -20,6 +20,7 @@ class Found(BaseModel):
     tags: list[str] = Field(description="Tags of the image.")
     labels: list[str] = Field(description="What a classifier sees in it.")
     taken_at: str | None = Field(description="When it was taken.")
+    time_s: float | None = Field(description="Seconds into a video, where it matches best.")
 
     @classmethod
     def of(cls, hit: Hit) -> "Found":
@@ -31,6 +32,7 @@ class Found(BaseModel):
             tags=hit.tags,
             labels=[label.name for label in hit.labels],
             taken_at=hit.file.taken_at,
+            time_s=hit.time_s,
         )
 
 

@@ -34,16 +34,27 @@ _RECALLS = (0.9, 0.95, 0.99)
 def hits(response: SearchResponse) -> Table:
     """The results of a search, best first."""
     judged = any(hit.probability is not None for hit in response.hits)
-    columns = ["rank", "relevance", *(["probability"] if judged else []), "tags", "uri", "id"]
-    table = table_of(columns, numbers=("rank", "relevance", "probability"))
+    timed = any(hit.time_s is not None for hit in response.hits)
+    columns = ["rank", "relevance", *(["probability"] if judged else [])]
+    columns += [*(["time"] if timed else []), "tags", "uri", "id"]
+    table = table_of(columns, numbers=("rank", "relevance", "probability", "time"))
     for rank, hit in enumerate(response.hits, response.offset + 1):
         chance = "" if hit.probability is None else f"{hit.probability:.0%}"
         add_row(
             table,
-            [rank, f"{hit.relevance:.3f}", *([chance] if judged else []), ", ".join(hit.tags)],
-            [hit.uri, hit.id],
+            [rank, f"{hit.relevance:.3f}", *([chance] if judged else [])],
+            [*([_clock(hit.time_s)] if timed else []), ", ".join(hit.tags), hit.uri, hit.id],
         )
     return table
+
+
+def _clock(seconds: float | None) -> str:
+    """Return minutes and seconds, or with hours; empty for a picture."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def search_summary(response: SearchResponse) -> str:

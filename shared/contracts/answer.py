@@ -127,7 +127,16 @@ class Hit(Wire):
     )
     added_at: AddedAt = None
     file: FileFacts = Field(FileFacts(), description="Facts from the file.")
-    explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
+    time_s: float | None = Field(
+        None,
+        description="Of a video: seconds from its beginning to the frame that is nearest to the "
+        "query; null for pictures, and for videos whose frames were not embedded yet.",
+    )
+    explain: Explanation | None = Field(
+        None,
+        description="How the hit was found; with `explain`. Null where no cluster was probed for "
+        "it, as for a video that is found by a frame.",
+    )
     contributions: list[float] | None = Field(
         None, description="Contribution of each of the `parts`; they sum to the score."
     )

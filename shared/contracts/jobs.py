@@ -26,6 +26,7 @@ class JobKind(StrEnum):
     UNDO = "undo"
     TEXT = "text"
     DUPLICATES = "duplicates"
+    FRAMES = "frames"
 
 
 class JobState(StrEnum):

@@ -54,10 +54,11 @@ class PhotoPrism:
     def _pages(self, path: str, **wanted: str) -> Iterator[Mapping[str, Any]]:
         offset, former = 0, None
         while found := self._api.get(path, count=_PAGE, offset=offset, **wanted):
-            if found == former:
-                # It would go on for ever.
+            # Who takes no notice of the offset would answer for ever.
+            page = [one["UID"] for one in found]
+            if page == former or len(page) > _PAGE:
                 raise ValueError("its pages come round again")
-            former = found
+            former = page
             yield from found
             # Files of one photo are merged after the count, so that a page may be shorter.
             offset += _PAGE

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -132,6 +133,32 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
         raise
     except Exception as error:  # each decoder raises errors of its own
         raise _bad(error) from error
+
+
+def key_frames(
+    data: bytes, max_pixels: int, most: int, longer_side: int, file: BinaryIO | None = None
+) -> list[video.KeyFrame]:
+    """Return up to `most` frames of a video that differ from each other, upright, by time.
+
+    longer_side: larger frames are scaled down to it. file: the whole video, where the data are its
+    head alone. Raises BadImage for what is no video.
+    """
+    name, data, _ = _checked(data)
+    try:
+        opened = _open(name, data)
+        if not isinstance(opened, video.VideoFile):
+            raise BadImage("It is no video.")
+        found = video.key_frames(data, opened, max_pixels, most, longer_side, file)
+    except MemoryError as error:
+        raise Unavailable("Not enough memory to decode a video.", retry_after=5) from error
+    except BadImage:
+        raise
+    except Exception as error:  # a decoder raises errors of its own
+        raise _bad(error) from error
+    method = _TRANSPOSE.get(opened.head.orientation)
+    if method is None:
+        return found
+    return [replace(one, image=one.image.transpose(method)) for one in found]
 
 
 def _of_raw(shown: raw.Shown, max_pixels: int, least: int | None) -> Picture:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
 
 from shared.media.boxes import Box, boxes, find
 
@@ -37,6 +38,7 @@ _SEGMENT, _INFO, _TRACKS = 0x18538067, 0x1549A966, 0x1654AE6B
 _SCALE, _DURATION, _DATE, _TRACK, _TYPE = 0x2AD7B1, 0x4489, 0x4461, 0xAE, 0x83
 _VIDEO, _WIDTH, _HEIGHT = 0xE0, 0xB0, 0xBA
 _UNKNOWN_SIZE = -1
+_FIRST, _LARGEST_HEAD = 4096, 8 * 2**20
 _MOST_ELEMENTS, _MOST_KEYS, _LONGEST_TEXT = 4096, 64, 200
 _1904, _2001 = datetime(1904, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)
 _PLACE = re.compile(r"([+-]\d{1,2}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
@@ -74,6 +76,38 @@ def kind_of(data: bytes) -> str | None:
         start = data[:80]
         return "WebM" if b"webm" in start else "MKV" if b"matroska" in start else None
     return "AVI" if data[:4] == b"RIFF" and data[8:12] == b"AVI " else None
+
+
+def head_bytes(file: BinaryIO) -> bytes | None:
+    """Return the part of a video that `head_of` reads, without its pictures; None for other files.
+
+    The head of an MP4 may lie behind them, so that its boxes are walked.
+    """
+    file.seek(0)
+    start = file.read(_FIRST)
+    kind = kind_of(start)
+    if kind not in ("MP4", "MOV"):
+        return None if kind is None else start + file.read(_LARGEST_HEAD - len(start))
+    kept, at, left = bytearray(), 0, _LARGEST_HEAD
+    for _ in range(_MOST_ELEMENTS):
+        file.seek(at)
+        box = file.read(16)
+        if len(box) < 8:
+            break
+        size = int.from_bytes(box[:4], "big")
+        if size == 1 and len(box) == 16:
+            size = int.from_bytes(box[8:], "big")
+        if size < 8:
+            break
+        if box[4:8] in (b"ftyp", b"moov"):
+            file.seek(at)
+            part = file.read(min(size, left))
+            kept += part
+            left -= len(part)
+        if left <= 0:
+            break
+        at += size
+    return bytes(kept)
 
 
 def head_of(kind: str, data: bytes) -> VideoHead:

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
-from typing import NamedTuple, Protocol, Self
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from shared.core.errors import TooLarge
 from shared.objects.local_path import readable, text_of
@@ -103,6 +104,10 @@ class LocalFile:
         if max(size, len(data)) > most:
             raise self._too_large(most)
         return data
+
+    def opened(self) -> AbstractContextManager[BinaryIO]:
+        """Open it for reading, within its roots."""
+        return open_file(self._path, self.roots)
 
     def sha256(self, most: int) -> str:
         digest = sha256()

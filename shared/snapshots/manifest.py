@@ -147,6 +147,19 @@ class TextsManifest(Wire):
     files: list[SegmentFile] = Field(default_factory=list)
 
 
+class FramesManifest(Wire):
+    """Key frames of the videos of a space, beside its index.
+
+    `lineage`: what the vectors were made by, as the space's own. `revision`: the change of the
+    catalogue they go up to.
+    """
+
+    space: str
+    lineage: str
+    revision: int
+    files: list[SegmentFile] = Field(default_factory=list)
+
+
 class Manifest(Wire):
     """A snapshot. `revision`: up to which change of the catalogue it goes."""
 
@@ -170,6 +183,7 @@ class Manifest(Wire):
     )
     labels: LabelsManifest | None = None
     texts: TextsManifest | None = None
+    frames: list[FramesManifest] = Field(default_factory=list)
     canaries: dict[str, list[float]] = Field(
         default_factory=dict,
         description="What the models made of the built-in picture, by fingerprint.",
@@ -194,12 +208,16 @@ class Manifest(Wire):
 
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
-        return [*self.vital_files(), *self.label_files(), *self.text_files()]
+        return [*self.vital_files(), *self.extra_files()]
 
     def vital_files(self) -> list[SegmentFile]:
         """The files without which the snapshot can't be served."""
         spaces = [space.files() for space in self.spaces.values()]
         return [file for group in (self.items, *spaces, self.tag_vectors) for file in group]
+
+    def extra_files(self) -> list[SegmentFile]:
+        """The files without which it can be served, but answers less."""
+        return [*self.label_files(), *self.text_files(), *self.frame_files()]
 
     def label_files(self) -> list[SegmentFile]:
         """The files of its labels, which it can be served without."""
@@ -208,6 +226,28 @@ class Manifest(Wire):
     def text_files(self) -> list[SegmentFile]:
         """The files of its texts, which it can be served without."""
         return list(self.texts.files) if self.texts else []
+
+    def frame_files(self) -> list[SegmentFile]:
+        """The files of its videos' key frames, which it can be served without."""
+        return [file for one in self.frames for file in one.files]
+
+    def frames_of(self, space: str) -> FramesManifest | None:
+        """Return the key frames of a space; None where there are none, or of another model."""
+        lineage = self.frames_lineage(space)
+        found = (one for one in self.frames if (one.space, one.lineage) == (space, lineage))
+        return next(found, None)
+
+    def frames_lineage(self, space: str) -> str | None:
+        """Return what the vectors of a space are made by; None: there is no such space."""
+        its = self.spaces.get(space)
+        if its is None:
+            return None
+        parts = [its.fingerprint]
+        if space == "joint":
+            parts.append(self.matching_fingerprint or "")
+        if (kept := its.transform) is not None:
+            parts += [kept.name, kept.file.sha256 if kept.file else ""]
+        return " ".join(parts)
 
 
 def parsed(data: bytes, where: object) -> Manifest:

@@ -102,7 +102,7 @@ class BackupWriter:
             try:
                 for file in current.vital_files():
                     self._take(store.segments / file.name, target.segments / file.name)
-                for file in (*current.label_files(), *current.text_files()):
+                for file in current.extra_files():
                     # Without them, a collection is complete; the indexer makes them anew.
                     try:
                         self._take(store.segments / file.name, target.segments / file.name)

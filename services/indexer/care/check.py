@@ -97,9 +97,7 @@ def _snapshots(folder: DataFolder) -> Iterator[Finding]:
 
 def _segments(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding]:
     vital = {f.name: (f, m, Kind.SEGMENT) for m in manifests for f in m.vital_files()}
-    labels = {
-        f.name: (f, m, Kind.LABELS) for m in manifests for f in (*m.label_files(), *m.text_files())
-    }
+    labels = {f.name: (f, m, Kind.LABELS) for m in manifests for f in m.extra_files()}
     for file, manifest, kind in (labels | vital).values():
         try:
             folder.snapshots.verified(file)

@@ -96,7 +96,7 @@ class Repair:
                 yield self._fall_back(finding)
             case Kind.LABELS:
                 told = "Set it aside; `ise label --compute` computes the labels anew."
-                if path.name.startswith("texts-"):
+                if path.name.startswith(("texts-", "frames-")):
                     told = "Set it aside; the next publication writes it anew from the catalogue."
                 yield RepairAction(finding, told, lambda: self._drop_labels(path))
             case Kind.FEATURES:
@@ -171,8 +171,8 @@ class Repair:
                 self._set_aside(self._store.path(manifest.number).parent)
 
     def _drop_labels(self, damaged: Path) -> None:
-        """Take labels or texts out of every snapshot that has this file of them: both are extras
-        that the indexer makes anew.
+        """Take labels, texts or frames out of every snapshot that has this file of them: all are
+        extras that the indexer makes anew.
         """
         self._set_aside(damaged)
         for manifest in self._store.readable():
@@ -180,11 +180,13 @@ class Repair:
                 without = manifest.model_copy(update={"labels": None})
             elif damaged.name in {file.name for file in manifest.text_files()}:
                 without = manifest.model_copy(update={"texts": None})
+            elif damaged.name in {file.name for file in manifest.frame_files()}:
+                without = manifest.model_copy(update={"frames": []})
             else:
                 continue
             if self._is_current(manifest):
                 number = 1 + max(self._store.numbers())
-                reason = "repair: without damaged labels or texts"
+                reason = "repair: without damaged labels, texts or frames"
                 self._store.publish(without.model_copy(update={"number": number, "reason": reason}))
             self._store.rewrite(without)
 

@@ -3,9 +3,11 @@
 from sqlalchemy import delete, insert, select
 
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.schema import metadata, parts
+from services.indexer.catalog.schema import frames, metadata, parts
 
 _ROWS = 10_000
+_LARGE_ROWS = 200
+"""Of a table whose rows have features."""
 
 
 def copy(source: Database, target: Database) -> None:
@@ -19,8 +21,9 @@ def copy(source: Database, target: Database) -> None:
             here.execute(delete(table))
         for table in tables:
             # In batches, because a large table doesn't fit into memory.
-            rows = there.execute(select(table).execution_options(yield_per=_ROWS))
-            for batch in rows.mappings().partitions(_ROWS):
+            some = _LARGE_ROWS if table is frames else _ROWS
+            rows = there.execute(select(table).execution_options(yield_per=some))
+            for batch in rows.mappings().partitions(some):
                 here.execute(insert(table), [dict(row) for row in batch])
         newest = source.kind.newest_ordinal(there)
         target.kind.use_up_ordinals(here, newest)

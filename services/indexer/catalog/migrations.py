@@ -137,6 +137,22 @@ def _keep_removed_files(db: Connection) -> None:
     _run(db, f"CREATE TABLE removed_files (id VARCHAR(200){ordered} NOT NULL, PRIMARY KEY (id))")
 
 
+def _keep_frames(db: Connection) -> None:
+    """Add the key frames of videos."""
+    is_server = db.dialect.name == "postgresql"
+    ordered = ' COLLATE "C"' if is_server else ""
+    number, bytes_ = ("BIGINT", "BYTEA") if is_server else ("INTEGER", "BLOB")
+    _run(
+        db,
+        f"""CREATE TABLE frames (
+            ordinal {number} NOT NULL, fingerprint VARCHAR(200){ordered} NOT NULL,
+            times JSON NOT NULL, features {bytes_} NOT NULL, revision BIGINT NOT NULL,
+            PRIMARY KEY (ordinal, fingerprint),
+            FOREIGN KEY (ordinal) REFERENCES images (ordinal) ON DELETE CASCADE)""",
+        "CREATE INDEX frames_by_revision ON frames (fingerprint, revision)",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
@@ -146,6 +162,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _keep_pairs,
     _keep_second_files,
     _keep_removed_files,
+    _keep_frames,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

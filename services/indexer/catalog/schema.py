@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     TypeDecorator,
@@ -30,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 11
+VERSION = 12
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -168,6 +169,19 @@ texts = Table(
     Column("reader", String(100), nullable=False),
     Column("words", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False, index=True),
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    # Key frames of a video: seconds from its beginning, and the features of each, float32. None:
+    # no frame of it can be read.
+    Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", String(200), primary_key=True),
+    Column("times", JSON, nullable=False),
+    Column("features", LargeBinary, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("frames_by_revision", "fingerprint", "revision"),
 )
 
 judgements = Table(

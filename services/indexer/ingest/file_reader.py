@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -11,20 +11,25 @@ from services.indexer.catalog.known_file import KnownFile
 from services.indexer.sources.prefetch import ahead
 from services.indexer.sources.sidecar import sidecar_of
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
-from shared.core.errors import TooLarge, Unavailable
-from shared.objects.file import Stamp
+from services.indexer.storage.large_video import LargeVideo
+from shared.core.errors import BadImage, TooLarge, Unavailable
+from shared.objects.file import File, Stamp
 from shared.snapshots.items import tag_key
 
 log = logging.getLogger(__name__)
 
 _LOOKED_UP = 256
 _MIB = 2**20
+_WRITTEN = "The file was written to while it was read; try again."
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
 class FileRead:
-    """A file as it was read: `data` is None where it needn't be taken in. `sidecar`: XMP beside."""
+    """A file as it was read: `data` is None where it needn't be taken in. `sidecar`: XMP beside.
+
+    `head`: of a video that is too large to be read, whose `data` are a poster.
+    """
 
     file: SourceFile
     stamp: Stamp | None = None
@@ -32,6 +37,16 @@ class FileRead:
     error: str | None = None
     digest: str = ""
     sidecar: bytes | None = None
+    head: bytes | None = None
+
+
+LargeVideos = Callable[[File], LargeVideo | None]
+"""Return what is known of a large video; None for other files. Raises BadImage, TooLarge."""
+
+
+def no_large_video(file: File) -> LargeVideo | None:
+    """Take no file for a large video."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -53,12 +68,14 @@ class FileReader:
         max_bytes: int,
         batch_bytes: int,
         reads: int,
+        large_video: LargeVideos = no_large_video,
     ) -> None:
         self._images = images
         self._fingerprints = fingerprints
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._reads = reads
+        self._large_video = large_video
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[FileRead]:
         """Yield each file, in order; remote ones are read ahead. Raises Unavailable."""
@@ -116,17 +133,31 @@ class FileReader:
         if stamp is not None and _is_unchanged(wanted, stamp):
             return FileRead(file, stamp)
         if stamp is not None and stamp.bytes > most:
-            return FileRead(file, error=self._too_large())
+            return self._large(file, stamp)
         try:
             data = file.file.read(most)
         except TooLarge:
             return FileRead(file, error=self._too_large())
         if stamp is not None and not _is_still(file, stamp, len(data)):
-            error = "The file was written to while it was read; try again."
-            return FileRead(file, error=error)
+            return FileRead(file, error=_WRITTEN)
         digest = sha256(data).hexdigest()
         beside = sidecar_of(file.file, file.sidecar)
         return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest, sidecar=beside)
+
+    def _large(self, file: SourceFile, stamp: Stamp) -> FileRead:
+        """Return a large file, of which only a video can be taken in."""
+        try:
+            found = self._large_video(file.file)
+        except (BadImage, TooLarge, Unavailable) as error:
+            return FileRead(file, error=error.detail)
+        if found is None:
+            return FileRead(file, error=self._too_large())
+        if not _is_still(file, stamp, stamp.bytes):
+            return FileRead(file, error=_WRITTEN)
+        beside = sidecar_of(file.file, file.sidecar)
+        return FileRead(
+            file, stamp, found.poster, digest=found.digest, sidecar=beside, head=found.head
+        )
 
     def _too_large(self) -> str:
         limit = self._max_bytes / _MIB

@@ -23,8 +23,14 @@ from services.indexer.catalog.locations import Place
 from services.indexer.catalog.second_files import FileOwners
 from services.indexer.embedding.client import Embedding, ModelPair
 from services.indexer.embedding.embedded import Embedded
-from services.indexer.ingest.file_reader import FileRead, FileReader
+from services.indexer.ingest.file_reader import (
+    FileRead,
+    FileReader,
+    LargeVideos,
+    no_large_video,
+)
 from services.indexer.ingest.one_by_one import each_alone
+from services.indexer.ingest.settings import IngestSettings as IngestSettings
 from services.indexer.jobs.context import JobContext
 from services.indexer.sources.source import SourceFile
 from services.indexer.storage.feature_store import FeatureStore
@@ -38,21 +44,9 @@ log = logging.getLogger(__name__)
 # Write a shard once it is large enough for a file, or often enough to show progress.
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
-_MIB = 2**20
 MOST_NOTES = 1000
 _BATCHES_AHEAD = 12
 """Number of batches read ahead: as many as the embedder handles during a flush."""
-
-
-@dataclass(frozen=True)
-class IngestSettings:
-    """Concurrency of an ingest. `reads`: concurrent reads from a remote source."""
-
-    batch: int = 32
-    concurrency: int = 4
-    max_image_bytes: int = 64 * _MIB
-    batch_bytes: int = 64 * _MIB
-    reads: int = 16
 
 
 @dataclass
@@ -82,11 +76,18 @@ Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[
 
 @dataclass(frozen=True)
 class _Picture:
-    """Bytes to embed, and every entry that has them. `sidecar`: the first one's."""
+    """Bytes to embed, and every entry that has them. `sidecar`: the first one's. `head`: what tells
+    the facts, where the bytes are a large video's poster."""
 
     data: bytes
     entries: list[Entry]
     sidecar: bytes | None = None
+    head: bytes | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Facts of the file."""
+        return facts_of(self.data if self.head is None else self.head, self.sidecar)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class IngestTools:
     features: FeatureStore
     embedding: Embedding
     settings: IngestSettings
+    large_video: LargeVideos = no_large_video
 
 
 class Ingest:
@@ -130,7 +132,12 @@ class Ingest:
         self._source = source
         self._record = record or partial(images.record, undo=job.id or None)
         self._reader = FileReader(
-            images, pair.all, settings.max_image_bytes, settings.batch_bytes, settings.reads
+            images,
+            pair.all,
+            settings.max_image_bytes,
+            settings.batch_bytes,
+            settings.reads,
+            tools.large_video,
         )
         self._result = IngestResult()
         self._known: list[Entry] = []
@@ -171,7 +178,7 @@ class Ingest:
     def _embed(self, batch: list[_Picture]) -> list[_Found]:
         rows = self._embedding.images([picture.data for picture in batch], self._pair, bulk=True)
         return [
-            _Found(row, {} if row.error else row.completed(facts_of(picture.data, picture.sidecar)))
+            _Found(row, {} if row.error else row.completed(picture.facts))
             for picture, row in zip(batch, rows, strict=True)
         ]
 
@@ -242,12 +249,12 @@ class Ingest:
             return None
         if entry.id in known:
             if read.sidecar is not None:
-                entry = replace(entry, file=facts_of(read.data, read.sidecar))
+                entry = replace(entry, file=facts_of(read.head or read.data, read.sidecar))
             self._known.append(entry)
             if len(self._known) >= _FLUSH_IMAGES:
                 self._flush_known()
             return None
-        picture = _Picture(read.data, [entry], read.sidecar)
+        picture = _Picture(read.data, [entry], read.sidecar, read.head)
         self._in_flight[entry.id] = picture.entries
         return picture
 

@@ -7,6 +7,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
+from services.indexer.ingest.file_reader import LargeVideos, no_large_video
 from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings, IngestTools
 from services.indexer.ingest.second_files import SecondFiles
 from services.indexer.jobs.context import JobContext
@@ -24,9 +25,12 @@ class IngestService:
         features: FeatureStore,
         settings: IngestSettings,
         sharing: DistributedIngest | None = None,
+        large_video: LargeVideos = no_large_video,
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
-        self._tools = IngestTools(collection.images, features, collection.embedding, settings)
+        self._tools = IngestTools(
+            collection.images, features, collection.embedding, settings, large_video
+        )
         self._images = collection.images
         self._compatibility = collection.compatibility
         self._deletions = collection.deletions

@@ -24,9 +24,9 @@ from shared.objects.local_path import readable
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
-_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN, JobKind.TEXT)
+_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN, JobKind.TEXT, JobKind.FRAMES)
 """Kinds of background jobs."""
-_PREEMPTED = (JobKind.LEARN, JobKind.TEXT)
+_PREEMPTED = (JobKind.LEARN, JobKind.TEXT, JobKind.FRAMES)
 """Kinds that a job which a user waits for ends; they begin again when all is quiet."""
 _LOOK_S = 1.0
 """Seconds between polls of the catalogue for work of other workers."""
@@ -93,14 +93,16 @@ class JobRunner:
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
         """Queue a job. A job that a user waits for ends background learning and reading; learning
-        and a compaction end reading, which may take hours.
+        and a compaction end reading of text and key frames, which may take hours.
         """
         job = self._table.add(kind, request)
         # Only now, so that no other one begins because nothing seems left to do.
         if kind not in _BACKGROUND:
             self._preempt(_PREEMPTED)
-        elif kind is not JobKind.TEXT:
+        elif kind is JobKind.FRAMES:
             self._preempt((JobKind.TEXT,))
+        elif kind is not JobKind.TEXT:
+            self._preempt((JobKind.TEXT, JobKind.FRAMES))
         self._wake.set()
         log.info("job %s (%s) queued by request %s", job.id, kind.value, current_request_id())
         return job

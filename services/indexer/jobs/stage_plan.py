@@ -20,6 +20,7 @@ CALIBRATING_JOINT = "calibrating the joint space"
 COUNTING = "learning to count matches"
 LABELLING = "computing labels"
 READING_TEXT = "reading text in pictures"
+FRAMES = "embedding key frames of videos"
 LOOKING, COMPARING_PICTURES = "looking at pictures", "comparing pictures"
 SHADOW_RUN = "comparing both models"
 PUBLISHING = "publishing"
@@ -45,6 +46,7 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     CALIBRATING_JOINT: (0.3, 0.005),
     LABELLING: (0.1, 0.0001),
     READING_TEXT: (3.0, 0.5),
+    FRAMES: (0.5, 0.5),
     LOOKING: (0.5, 0.02),
     COMPARING_PICTURES: (0.5, 0.02),
     SHADOW_RUN: (4.0, 0.002),

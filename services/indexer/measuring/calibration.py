@@ -155,7 +155,9 @@ def first_hits(
         found = index.scan(asked, lists, k, metric, depth and max(depth, k))
         keys = found.distances
         if reranks:
-            keys = rank_keys(found, index, asked.vector, metric, _SAME, np.ones(len(keys), bool))
+            keys = rank_keys(
+                found, index.vectors, asked.vector, metric, _SAME, np.ones(len(keys), bool)
+            )
         found = found.at(np.argsort(keys, kind="stable"))
         if query.itself is not None:
             found = found.without([query.itself])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from services.indexer.catalog.frames import Frames
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locks import PublishLock
 from services.indexer.catalog.texts import Texts
@@ -13,6 +14,7 @@ from services.indexer.embedding.external_guard import ExternalGuard
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.deletions import Deletions
 from services.indexer.publishing.first_segment import FirstSegment
+from services.indexer.publishing.frames import FrameFiles
 from services.indexer.publishing.incremental import IncrementalSegments
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
@@ -62,8 +64,18 @@ class Collection:
         first = FirstSegment(index, images, features)
         labels = Labels(index, images, features, embedding, current, deletions.settled)
         texts = TextFiles(index, Texts(images.database), current, deletions.settled)
+        frames = FrameFiles(index, Frames(images.database), embedding, current, deletions.settled)
         publisher = Publisher(
-            index, current, lock, additions, first, compatibility, deletions, labels, texts
+            index,
+            current,
+            lock,
+            additions,
+            first,
+            compatibility,
+            deletions,
+            labels,
+            texts,
+            frames,
         )
         external = ExternalGuard(VectorTable(images.database), embedding)
         return cls(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from services.indexer.embedding.compatibility import Compatibility
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
+from services.indexer.publishing.frames import FrameFiles
 from services.indexer.publishing.incremental import IncrementalSegments
 from services.indexer.publishing.labels import Covered, Labels
 from services.indexer.publishing.pending import Answers, Pending
@@ -59,6 +60,7 @@ class Drafting:
         compatibility: Compatibility,
         labels: Labels,
         texts: TextFiles,
+        frames: FrameFiles,
     ) -> None:
         self._segments = segments
         self._current = current
@@ -66,6 +68,7 @@ class Drafting:
         self._compatibility = compatibility
         self._labels = labels
         self._texts = texts
+        self._frames = frames
 
     def drafted(self, make: Make, options: Options, former: Draft | None) -> Draft | None:
         """Write a draft, asking the embedder. None: nothing is to be done.
@@ -102,6 +105,7 @@ class Drafting:
             manifest = self._compatibility.with_kept_canaries(manifest)
             manifest, covered = self._labels.with_labels(manifest)
             manifest = self._texts.with_texts(manifest)
+            manifest = self._frames.with_frames(manifest)
         return replace(draft, current=current, made=made, manifest=manifest, covered=covered)
 
     def _written(
@@ -126,6 +130,7 @@ class Drafting:
         manifest = self._compatibility.with_canaries(manifest, asking)
         manifest, covered = self._labels.with_labels(manifest, asking)
         manifest = self._texts.with_texts(manifest)
+        manifest = self._frames.with_frames(manifest, asking)
         return Draft(current, made, manifest, answers, covered)
 
     def _completed(

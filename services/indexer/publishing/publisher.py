@@ -23,6 +23,7 @@ from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.deletions import Deletions
 from services.indexer.publishing.drafting import Draft, Drafting, Make, Options
 from services.indexer.publishing.first_segment import FirstSegment, empty_manifest, now
+from services.indexer.publishing.frames import FrameFiles
 from services.indexer.publishing.incremental import NOT_EMBEDDED, IncrementalSegments
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
@@ -60,6 +61,7 @@ class Publisher:
         deletions: Deletions,
         labels: Labels,
         texts: TextFiles,
+        frames: FrameFiles,
     ) -> None:
         self._snapshots = index.snapshots
         self._segments = index.segments
@@ -69,7 +71,9 @@ class Publisher:
         # Whoever holds it writes local files of what came during a preparation, and commits.
         self._turn = threading.RLock()
         self._additions = additions
-        self._drafting = Drafting(self._segments, current, additions, compatibility, labels, texts)
+        self._drafting = Drafting(
+            self._segments, current, additions, compatibility, labels, texts, frames
+        )
         self._first = first
         self._deletions = deletions
         self.labels = labels

@@ -27,7 +27,7 @@ from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects
 from shared.snapshots import tombstones
-from shared.snapshots.manifest import Manifest, SegmentFile, parsed
+from shared.snapshots.manifest import FramesManifest, Manifest, SegmentFile, parsed
 from shared.snapshots.store import CURRENT, SnapshotStore, pointer
 from shared.snapshots.tombstones import Tombstones
 
@@ -140,10 +140,15 @@ class Mirror:
     def _copy_snapshot(self, manifest: Manifest) -> None:
         for file in manifest.vital_files():
             self._put_once(self._snapshots.segments / file.name)
-        lost: dict[str, None] = {}
-        for name, files in (("labels", manifest.label_files()), ("texts", manifest.text_files())):
+        lost: dict[str, list[FramesManifest] | None] = {}
+        extras = (
+            ("labels", manifest.label_files()),
+            ("texts", manifest.text_files()),
+            ("frames", manifest.frame_files()),
+        )
+        for name, files in extras:
             if not self._put_extra(name, files, manifest.number):
-                lost[name] = None
+                lost[name] = [] if name == "frames" else None
         if manifest.joint is not None:
             self._put_network(manifest.joint.fingerprint)
             self._set(f"networks/{CURRENT}", manifest.joint.fingerprint.encode())
@@ -158,7 +163,7 @@ class Mirror:
         self._remove_older(manifest)
 
     def _put_extra(self, name: str, files: Sequence[SegmentFile], number: int) -> bool:
-        """Copy the labels or the texts; give False where a file of them is missing.
+        """Copy the labels, the texts or the key frames; give False where a file of them is missing.
 
         As here, a snapshot is served without them then.
         """

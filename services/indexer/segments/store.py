@@ -20,6 +20,7 @@ from shared.engines.ivf.reader import Postings
 from shared.engines.ivf.writer import PostingsWriter
 from shared.files import durable, sums
 from shared.labels.head import LabelHead
+from shared.snapshots.frames import FrameVectors, write_frames
 from shared.snapshots.items import Item, ItemsFile, write_items
 from shared.snapshots.labels import write_head, write_labels
 from shared.snapshots.manifest import Built, Manifest, SegmentFile, SpaceManifest, TransformManifest
@@ -102,6 +103,9 @@ class SegmentStore:
 
     def texts(self, texts: Iterable[ReadText]) -> SegmentFile:
         return self._write("texts", lambda path: write_texts(path, texts))
+
+    def frames(self, frames: FrameVectors) -> SegmentFile:
+        return self._write("frames", lambda path: write_frames(path, frames))
 
     def postings(
         self,

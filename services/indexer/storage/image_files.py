@@ -1,16 +1,18 @@
 """The bytes of images: stored uploads, files of sources in place, and thumbnails."""
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.sidecar import first_of, names_beside, sidecar_of
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
+from services.indexer.storage.large_video import LargeVideo
 from shared.core.errors import (
     BadImage,
     Forbidden,
@@ -20,7 +22,7 @@ from shared.core.errors import (
     Unavailable,
     full_disk,
 )
-from shared.media import images
+from shared.media import images, video_head
 from shared.media.identity import id_of_sha256
 from shared.media.limited.scaler import Scaler
 from shared.objects.address import WEB
@@ -28,6 +30,8 @@ from shared.objects.file import FarFile, File, InPieces, LocalFile
 
 _HEAD = 4096
 """First bytes of a file, which tell its media type."""
+_FRAME_PIXELS = 1280
+"""Longer side of a video's key frames: networks look at less."""
 
 
 class ImageFiles:
@@ -43,6 +47,7 @@ class ImageFiles:
         kept: BlobStore | None = None,
         max_bytes: int = 2**26,
         scaler: Scaler | None = None,
+        max_video_bytes: int = 2**34,
     ) -> None:
         """`kept`: storage of uploads and thumbnails, by default `images/` in the data directory.
         `scaler`: makes thumbnails; `close` ends it.
@@ -54,6 +59,7 @@ class ImageFiles:
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
         self._scaler = scaler or Scaler()
+        self._max_video_bytes = max_video_bytes
 
     def close(self) -> None:
         """End the processes that make thumbnails."""
@@ -194,10 +200,88 @@ class ImageFiles:
         try:
             return self._kept.read(key)
         except FileNotFoundError:
-            original = self.read(image_id, places)[0]
-        data = self._scaler.thumbnail(original, self._pixels, self._max_pixels)
+            pass
+        with self._shown(image_id, places) as (original, file):
+            data = self._scaler.thumbnail(original, self._pixels, self._max_pixels, file)
         self._kept.write(key, data, "thumbnail")
         return data
+
+    def key_frames(
+        self, image_id: str, places: list[Place], most: int
+    ) -> list[tuple[float, bytes]]:
+        """Up to `most` frames of a video that differ from each other, as PNG, with their seconds.
+
+        Raises NotFound, BadImage, Unavailable.
+        """
+        with self._shown(image_id, places) as (data, file):
+            return self._scaler.key_frames(data, most, _FRAME_PIXELS, self._max_pixels, file)
+
+    def picture(self, image_id: str, places: list[Place]) -> bytes:
+        """An image's own bytes, or of a large video its poster. Raises as `read`, and BadImage."""
+        with self._shown(image_id, places) as (data, file):
+            if file is None:
+                return data
+            return self._scaler.thumbnail(data, _FRAME_PIXELS, self._max_pixels, file)
+
+    def head(self, image_id: str, places: list[Place]) -> bytes:
+        """Return what tells the facts of an image's file: all of it, or of a large video the head.
+
+        Raises as `read`.
+        """
+        with self._shown(image_id, places) as (data, _):
+            return data
+
+    def large_video(self, file: File) -> LargeVideo | None:
+        """Return what is known of a large video in a file of this machine; None for other files.
+
+        Raises OSError, Forbidden, BadImage, and TooLarge over ISE_MAX_VIDEO_BYTES.
+        """
+        if not isinstance(file, LocalFile):
+            return None
+        with file.opened() as content:
+            head = video_head.head_bytes(content)
+            if head is None:
+                return None
+            size = os.fstat(content.fileno()).st_size
+            if size > self._max_video_bytes:
+                limit = self._max_video_bytes / 2**20
+                raise TooLarge(
+                    f"The video is over the limit of {limit:g} MiB (ISE_MAX_VIDEO_BYTES)."
+                )
+            content.seek(0)
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            poster = self._scaler.thumbnail(head, _FRAME_PIXELS, self._max_pixels, content)
+        return LargeVideo(digest, poster, head)
+
+    @contextmanager
+    def _shown(self, image_id: str, places: list[Place]) -> Iterator[tuple[bytes, BinaryIO | None]]:
+        """The bytes to decode; of a large video its head, and its open file.
+
+        As in `read`, the bytes were hashed. Raises as that does.
+        """
+        with ExitStack() as stack:
+            large = self._large(image_id, places, stack)
+            yield (self.read(image_id, places)[0], None) if large is None else large
+
+    def _large(
+        self, image_id: str, places: list[Place], stack: ExitStack
+    ) -> tuple[bytes, BinaryIO] | None:
+        """The head and the open file of a large video of this machine; None: it is none."""
+        for place in places:
+            file = self.file(image_id, place)
+            is_large = place.has_file and place.bytes > self._max_bytes
+            if not is_large or not isinstance(file, LocalFile):
+                continue
+            try:
+                content = stack.enter_context(file.opened())
+                head = video_head.head_bytes(content)
+                content.seek(0)
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            except (OSError, Forbidden):
+                continue
+            if head is not None and _is_its(found, image_id, place):
+                return head, content
+        return None
 
     def shape(self, image_id: str, places: list[Place]) -> tuple[int, int]:
         """Width and height; of the thumbnail where there is one, which has the same proportions.
@@ -207,7 +291,7 @@ class ImageFiles:
         try:
             data = self._kept.read(_thumbnail(image_id))
         except FileNotFoundError:
-            data, _ = self.read(image_id, places)
+            data = self.picture(image_id, places)
         return images.size(data)
 
     @property

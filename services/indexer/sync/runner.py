@@ -177,7 +177,8 @@ class Sync:
         sizes = self._origins.sizes() if unread else set()
         digests: dict[Place, str] = {}
         formed: set[str] = set()
-        most = self._settings.max_image_bytes
+        # A picture of such a size was never taken in, so only a video can be alike.
+        most = max(self._settings.max_image_bytes, self._settings.max_video_bytes)
         alike = [(f, place) for f, place in unread if place.bytes in sizes and place.bytes <= most]
         for (file, place), found in self._ahead(alike, self._hashed, lambda one: one[1].bytes):
             if isinstance(found, str):
@@ -235,8 +236,12 @@ class Sync:
         return {i for batch in _parts(ids) for i in self._images.known(batch, [visual.fingerprint])}
 
     def _hashed(self, one: tuple[SourceFile, Place]) -> str | Unusable:
+        file = one[0].file
+        most = self._settings.max_image_bytes
+        if file.is_local:
+            most = max(most, self._settings.max_video_bytes)
         try:
-            return attempt(lambda: one[0].file.sha256(self._settings.max_image_bytes))
+            return attempt(lambda: one[0].file.sha256(most))
         except Unusable as unusable:
             return unusable
 

@@ -76,7 +76,7 @@ class FactsJob:
                 places = self._images.places(image_id)
                 facts = known[image_id]
                 if facts is None:
-                    data, _ = self._files.read(image_id, places)
+                    data = self._files.head(image_id, places)
                     facts = facts_of(data, self._sidecar(image_id, places))
                 colors = self._colors(image_id, places)
             except NotFound as error:

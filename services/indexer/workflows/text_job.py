@@ -88,7 +88,7 @@ class TextJob:
         for ordinal, image_id in some:
             job.check_cancelled()
             try:
-                data, _ = self._files.read(image_id, self._images.places(image_id))
+                data = self._files.picture(image_id, self._images.places(image_id))
                 found[ordinal] = [packed(word) for word in reader.read(data)[:MOST_WORDS]]
             except Unavailable as error:
                 # Of a source that may answer the next time.

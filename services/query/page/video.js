@@ -14,32 +14,36 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** What lies on the poster of a video; nothing on that of a picture. */
+/** What lies on the poster of a video, with the time that a search found; nothing on that of a picture. */
 export function playMark(image) {
   if (!isVideo(image)) return null;
   const length = image.file.duration_s;
-  return el("span", { class: "play-mark", "aria-hidden": "true" }, "▶", length == null ? "" : ` ${clock(length)}`);
+  const at = image.time_s > 0 ? ` ${clock(image.time_s)} /` : "";
+  return el("span", { class: "play-mark", "aria-hidden": "true" }, "▶", at, length == null ? "" : ` ${clock(length)}`);
 }
 
-/** A player over the poster. A kind that the browser can't play stays its poster. */
+/** A player over the poster, which begins where a search found the video. A kind that the browser can't play stays its poster. */
 export function player(api, hit, name) {
   const poster = api.thumbnailUrl(hit.id);
+  const from = hit.time_s > 0 ? `#t=${hit.time_s}` : "";
   const video = el("video", { class: "here", controls: true, preload: "metadata", playsinline: true, "aria-label": name });
   if (api.key === null) {
     video.poster = poster;
-    video.src = api.fileUrl(hit.id);
+    video.src = api.fileUrl(hit.id) + from;
   } else {
     const shown = [];
-    const put = (url, attribute) =>
+    const put = (url, attribute, from = "") =>
       api.blob(url).then(
         (blob) => {
-          shown.push((video[attribute] = URL.createObjectURL(blob)));
+          const made = URL.createObjectURL(blob);
+          shown.push(made);
+          video[attribute] = made + from;
           if (!video.isConnected) for (const one of shown.splice(0)) URL.revokeObjectURL(one);
         },
         () => video.dispatchEvent(new Event("error")),
       );
     put(poster, "poster");
-    put(api.fileUrl(hit.id), "src");
+    put(api.fileUrl(hit.id), "src", from);
   }
   return video;
 }

@@ -1,42 +1,32 @@
 """One snapshot, held open: its spaces, its images, its tags. Immutable but for deletions."""
 
 import logging
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.extras import frames_of, labels_of, texts_of
 from services.query.search.folders import folders_below
 from services.query.search.order import Orders
 from services.query.search.place_names import PlaceNames, live
 from services.query.search.recent import Recent
+from services.query.search.segment_cache import SegmentCache as SegmentCache
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
 from shared.contracts.browsing import Folder
 from shared.contracts.filters import Filter
-from shared.core.errors import Corrupt
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
-from shared.engines.table import Engines
 from shared.snapshots.filtering import Bits, Filtering
 from shared.snapshots.folders import FOLDER
 from shared.snapshots.image_colors import ImageColors
-from shared.snapshots.image_labels import ImageLabels
-from shared.snapshots.image_texts import ImageTexts
 from shared.snapshots.items import Item, ItemsFile, tag_key
-from shared.snapshots.labels import LabelsFile, read_head
 from shared.snapshots.manifest import (
-    LabelsManifest,
     Manifest,
-    SegmentFile,
-    SpaceManifest,
-    TextsManifest,
 )
-from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tag_vectors import read_tag_vectors
-from shared.snapshots.texts import TextsFile
 from shared.snapshots.transform import Transform, read_projection
 
 log = logging.getLogger(__name__)
@@ -47,26 +37,6 @@ T = TypeVar("T")
 _FILTERS_KEPT = 16
 # Carriers of a tag checked at a time until one is found that is not deleted.
 _A_LOOK = 1024
-
-
-class SegmentCache:
-    """Opened segment files by name: they never change, so the next snapshot takes them over."""
-
-    def __init__(self, store: SnapshotStore, engines: Engines | None = None) -> None:
-        self._store = store
-        self.engines = engines or Engines()
-        self._opened: dict[str, object] = {}
-
-    def open(self, file: SegmentFile, opener: Callable[[Path], T]) -> T:
-        """Opens a file, after its hash was checked, or gives the one that's open."""
-        if file.name not in self._opened:
-            self._opened[file.name] = opener(self._store.verified(file))
-        return self._opened[file.name]  # type: ignore[return-value]
-
-    def keep_only(self, files: Iterable[SegmentFile]) -> None:
-        """Forgets the rest; it closes when the last request that uses it ends."""
-        kept = {file.name for file in files}
-        self._opened = {name: value for name, value in self._opened.items() if name in kept}
 
 
 class Collection:
@@ -80,8 +50,8 @@ class Collection:
     ) -> None:
         self.manifest = manifest
         spaces = (None, None) if former is None else (former.visual, former.joint)
-        self.visual: Space | None = _space(manifest.visual, cache, spaces[0])
-        self.joint: Space | None = _space(manifest.joint, cache, spaces[1])
+        self.visual: Space | None = _space(manifest, "visual", cache, spaces[0])
+        self.joint: Space | None = _space(manifest, "joint", cache, spaces[1])
         self._items = [cache.open(file, ItemsFile) for file in manifest.items]
         self.tag_vectors: dict[str, NDArray[np.float32]] = {}
         for file in manifest.tag_vectors:
@@ -91,8 +61,8 @@ class Collection:
         self._places: tuple[NDArray[np.int64], PlaceNames] | None = None
         self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
-        self.labels = _labels(manifest.labels, cache)
-        self.texts = _texts(manifest.texts, cache)
+        self.labels = labels_of(manifest.labels, cache)
+        self.texts = texts_of(manifest.texts, cache)
         self._filtering = Filtering(self._items, self.labels)
         self.colors = ImageColors(self._items, self._filtering.size)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
@@ -288,9 +258,8 @@ class Collection:
         return 0 if self.visual is None else self.mask(self.visual, deleted).live
 
 
-def _space(
-    manifest: SpaceManifest | None, cache: SegmentCache, former: Space | None
-) -> Space | None:
+def _space(whole: Manifest, name: str, cache: SegmentCache, former: Space | None) -> Space | None:
+    manifest = whole.spaces.get(name)
     if manifest is None:
         return None
     transform = None
@@ -310,30 +279,8 @@ def _space(
         former=former,
         counting=manifest.counting,
         tag_spread=manifest.tag_spread,
+        frames=frames_of(whole.frames_of(name), manifest, cache, former),
     )
-
-
-def _labels(manifest: LabelsManifest | None, cache: SegmentCache) -> ImageLabels:
-    if manifest is None:
-        return ImageLabels(None, [])
-    try:
-        files = [cache.open(file, LabelsFile) for file in manifest.files]
-        return ImageLabels(cache.open(manifest.head, read_head), files, manifest.fingerprint)
-    except Corrupt as error:
-        # They are an extra: nobody should miss the search for them.
-        log.error("labels are not shown, `ise label --compute` computes them anew: %s", error)
-        return ImageLabels(None, [])
-
-
-def _texts(manifest: TextsManifest | None, cache: SegmentCache) -> ImageTexts:
-    if manifest is None:
-        return ImageTexts([])
-    try:
-        return ImageTexts([cache.open(file, TextsFile) for file in manifest.files])
-    except Corrupt as error:
-        # They are an extra: nobody should miss the search for them.
-        log.error("text in pictures isn't found, the next publication mends it: %s", error)
-        return ImageTexts([])
 
 
 def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.query.search.collection import Collection
 from services.query.search.combination import Combination
 from services.query.search.duplicates import folded
+from services.query.search.key_frames import FrameHits
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.answer import CutOff, Explanation, Hit
@@ -45,13 +46,14 @@ class HitEvidence:
     the probability of each ordinal by other evidence than scores, as for carriers of a tag; None:
     it counts as a match and passes any `min_probability`. combination: parts of the query;
     probabilities are fitted for queries of one part. prepared: the query in the form compared with
-    codes, if these chose the candidates.
+    codes, if these chose the candidates. frames: those that videos are found by.
     """
 
     certain: Callable[[int], bool] = lambda _: False
     combination: Combination | None = None
     prepared: PreparedQuery | None = None
     chances: Callable[[NDArray[np.int64]], list[float | None]] | None = None
+    frames: FrameHits | None = None
 
     @property
     def is_calibrated(self) -> bool:
@@ -155,7 +157,11 @@ def _hit(
     item, position = _known(collection, shown.ordinal, record), shown.position
     combination = grounds.combination
     needs_vector = options.with_vector or combination is not None
-    vector = space.index.vector(item.ordinal) if needs_vector else None
+    vector = None
+    if needs_vector and grounds.frames is not None:
+        vector = grounds.frames.vector(item.ordinal)
+    if needs_vector and vector is None:
+        vector = space.index.vector(item.ordinal)
     contributions = None
     if combination is not None and vector is not None:
         contributions = combination.contributions(vector)
@@ -185,6 +191,7 @@ def _hit(
         labels=collection.labels.of(item.ordinal),
         added_at=item.added_at,
         file=facts_of(item.file),
+        time_s=None if grounds.frames is None else grounds.frames.nearest.time_of(item.ordinal),
         explain=explain,
         contributions=contributions,
         vector=vector.tolist() if options.with_vector and vector is not None else None,

@@ -1,11 +1,13 @@
 """The candidates of one page: clusters are ranked and scanned until there are enough."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.hits import passes
+from services.query.search.key_frames import Framed, FrameHits, NearestFrames
 from services.query.search.paging import IdOf, Ranking
 from services.query.search.probing import Plan
 from services.query.search.query import Query
@@ -26,13 +28,16 @@ class LookupResult:
     """Candidates of a page. `near`: the measured point whose radius they are within; None: at any
     distance.
 
-    The page starts at place `start` of the ranking.
+    The page starts at place `start` of the ranking, which leaves `left_out` out, and has videos at
+    their nearest frames.
     """
 
     candidates: Candidates
     ranking: Ranking
     start: int
     near: RecallPoint | None
+    left_out: int
+    frames: FrameHits | None
 
 
 @dataclass(frozen=True)
@@ -115,14 +120,16 @@ class Lookup:
     ) -> LookupResult:
         index, query = self._space.index, self._query
         with watch("scan"):
-            candidates = found or index.search(**vars(self._search(nprobe, near, k)))
-            candidates = with_ties(candidates, index.vectors, self._prepared.vector)
+            found = found or index.search(**vars(self._search(nprobe, near, k)))
+            found = with_ties(found, index.vectors, self._prepared.vector)
+            framed = Framed.of(found, self._nearest_frames, index, self._mask)
+            candidates = framed.candidates
         keys: NDArray[np.float64] | None = None
         if self._reranks:
             with watch("rerank"):
                 same, passing = query.same(self._metric), self._passing(candidates)
                 keys = rank_keys(
-                    candidates, index, self._prepared.vector, self._metric, same, passing
+                    candidates, framed.vectors, self._prepared.vector, self._metric, same, passing
                 )
         with watch("rank"):
             shown = candidates
@@ -132,7 +139,12 @@ class Lookup:
             ranking = Ranking(shown, self._id_of, query.itself, query.same(self._metric), keys)
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
-        return LookupResult(candidates, ranking, start, near)
+        left_out = len(candidates.ordinals) - len(shown.ordinals)
+        return LookupResult(found, ranking, start, near, left_out, framed.by_frame)
+
+    @cached_property
+    def _nearest_frames(self) -> NearestFrames | None:
+        return self._space.nearest_frames(self._prepared.vector, self._metric)
 
     def _passing(self, candidates: Candidates) -> NDArray[np.bool_]:
         """Return a mask of the candidates that the cut-offs let through."""

@@ -151,11 +151,12 @@ class Searcher:
                 looked_up.start,
                 options,
                 metric,
-                candidates.live - (len(candidates.ordinals) - len(looked_up.ranking)),
+                candidates.live - looked_up.left_out,
                 HitEvidence(
                     lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
                     query.combination,
                     prepared if by_codes else None,
+                    frames=looked_up.frames,
                 ),
                 found.records if found else {},
             )

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.key_frames import KeyFrames, NearestFrames
 from services.query.search.probing import Plans
 from shared.contracts.calibration import TAG, Calibration
 from shared.contracts.counting import Counting
@@ -56,10 +57,11 @@ class Space:
         former: "Space | None" = None,
         counting: Counting | None = None,
         tag_spread: float | None = None,
+        frames: KeyFrames | None = None,
     ) -> None:
         """way_out: advice if there are no probabilities. former: the space of the snapshot before,
         whose sample is taken over where the files are the same. counting, tag_spread: see
-        `SpaceManifest`."""
+        `SpaceManifest`. frames: key frames of its videos, if there are any."""
         self._way_out = way_out
         self.fingerprint = fingerprint
         self.metric = index.metric
@@ -73,6 +75,7 @@ class Space:
         self.calibration = list(calibration)
         self.counter = None if counting is None else Counter(counting)
         self.tag_spread = tag_spread
+        self.frames = frames
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
             for one in calibration
@@ -111,12 +114,17 @@ class Space:
             way_out,
             former=self,
             counting=self._words_counting() if is_label else None,
+            frames=self.frames,
         )
 
     def _words_counting(self) -> Counting | None:
         """How to count the matches of a word, where the space has seen no tags."""
         is_packaged = any(one.standardized for one in self.calibration)
         return packaged_words() if is_packaged else None
+
+    def nearest_frames(self, query: NDArray[np.float32], metric: Metric) -> NearestFrames | None:
+        """Return the key frame of each video that is nearest to a query; None: there are none."""
+        return None if self.frames is None else self.frames.nearest(query, metric)
 
     @property
     def moments(self) -> ScoreSample | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, item_of, page_of
+from services.query.search.key_frames import Framed
 from services.query.search.matches import of_carriers, shortest
 from services.query.search.paging import Ranking
 from services.query.search.result import SearchResult
@@ -81,6 +82,9 @@ class TagSearch:
             candidates = with_ties(
                 candidates, partial(_vectors, space), vector, before + options.limit + NEXT
             )
+            nearest = space.nearest_frames(vector, metric)
+            framed = Framed.of(candidates, nearest, space.index, None)
+            candidates = framed.candidates
         with watch("rank"):
             candidates = candidates.without(after.shown if after else ())
             ranking = Ranking(candidates, self._id_of)
@@ -93,7 +97,7 @@ class TagSearch:
                 options,
                 metric,
                 len(ranking),
-                HitEvidence(chances=chances),
+                HitEvidence(chances=chances, frames=framed.by_frame),
             )
             cut = page.cut_off
             if cut is not None and dropped:

@@ -8,11 +8,12 @@ changes much. This is database-side augmentation (Turcot & Lowe 2009; Arandjelov
 stored, and it costs the same on a collection of any size. docs/RANKING.md has what was measured.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.engines.engine import Index
 from shared.engines.ivf.index import Candidates
 from shared.maths.distances import prepared
 
@@ -29,7 +30,7 @@ Floats = NDArray[np.float64]
 
 def rank_keys(
     found: Candidates,
-    index: Index,
+    vectors_of: Callable[[Candidates], NDArray[np.float32]],
     query: NDArray[np.float32],
     metric: Metric,
     same: float,
@@ -38,9 +39,10 @@ def rank_keys(
     """Return the sort keys of candidates, the least first: of the nearest the place, else the
     distance.
 
-    `found`: nearest first, at least CANDIDATES where there are so many. Those within `same` of the
-    query are the query itself: they stay in front. `passing`: who may move; the others, which are
-    the farther ones, stay behind. What ties goes on to tie. float64 of shape (n,).
+    `found`: nearest first, at least CANDIDATES where there are so many. `vectors_of`: gives the
+    vectors of some. Those within `same` of the query are the query itself: they stay in front.
+    `passing`: who may move; the others, which are the farther ones, stay behind. What ties goes on
+    to tie. float64 of shape (n,).
     """
     keys = found.distances.copy()
     first = int(np.searchsorted(keys, same, "right"))
@@ -49,7 +51,7 @@ def rank_keys(
         return keys
     # In one order wherever they lie, so that sums come out the same to the last bit.
     nearest = np.lexsort((found.ordinals, keys))[first:last]
-    vectors = np.vstack([query[None], index.vectors(found.at(nearest))])
+    vectors = np.vstack([query[None], vectors_of(found.at(nearest))])
     moved = _mean_by_distance(keys[nearest], averaged_distances(vectors, metric))
     # Before all distances, which aren't negative.
     keys[:first] -= 2

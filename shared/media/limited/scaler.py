@@ -1,4 +1,4 @@
-"""Thumbnails, made in processes of limited memory and time; for code in threads."""
+"""Thumbnails and key frames, made in processes of limited memory and time; for code in threads."""
 
 import logging
 import os
@@ -7,14 +7,14 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import BinaryIO, Self
 
 from shared.core.budget import Budget
 from shared.core.errors import BadImage, Unavailable
 from shared.media.limited.allowance import Allowance
 from shared.media.limited.process import launched
 from shared.media.limited.weight import decoding_weight
-from shared.media.limited.worker import ANSWER, REQUEST, Outcome
+from shared.media.limited.worker import ANSWER, FRAME, REQUEST, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,22 @@ class ScaleLimits:
 
     seconds: float = 20.0
     memory_bytes: int = 3 * 2**29
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a process is to make. frames: as of `worker.REQUEST`. file: see `thumbnail`."""
+
+    data: bytes
+    pixels: int
+    frames: int
+    max_pixels: int
+    file: BinaryIO | None
+
+    @property
+    def header(self) -> bytes:
+        is_head = self.file is not None
+        return REQUEST.pack(self.pixels, self.frames, is_head, self.max_pixels, len(self.data))
 
 
 class _Ended(Exception):
@@ -57,19 +73,41 @@ class Scaler:
         self._is_closed = False
         self.replaced = 0
 
-    def thumbnail(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
+    def thumbnail(
+        self, data: bytes, pixels: int, max_pixels: int, file: BinaryIO | None = None
+    ) -> bytes:
         """Return a JPEG whose longer side has at most that many pixels.
+
+        file: the whole video, where the data are its head alone.
 
         Raises BadImage, and Unavailable where no process or memory can be had.
         """
+        return self._made(_Asked(data, pixels, 0, max_pixels, file))
+
+    def key_frames(
+        self, data: bytes, most: int, pixels: int, max_pixels: int, file: BinaryIO | None = None
+    ) -> list[tuple[float, bytes]]:
+        """Return up to `most` frames of a video, as PNG, each with its time in seconds.
+
+        pixels: of the longer side, at most. file: as of `thumbnail`, which raises the same.
+        """
+        body = self._made(_Asked(data, pixels, most, max_pixels, file))
+        found, at = [], 0
+        while at < len(body):
+            time_s, size = FRAME.unpack_from(body, at)
+            at += FRAME.size + size
+            found.append((time_s, body[at - size : at]))
+        return found
+
+    def _made(self, asked: _Asked) -> bytes:
         # First a process, so that files that wait for one hold no memory.
         if not self._free.acquire(timeout=_WAIT_S):
-            raise Unavailable("Too many thumbnails are being made; try again.", retry_after=5)
+            raise Unavailable("Too many pictures are being decoded; try again.", retry_after=5)
         try:
             if self._memory is None:
-                return self._scaled(data, pixels, max_pixels)
-            with self._memory.held(decoding_weight(data) + len(data), _WAIT_S):
-                return self._scaled(data, pixels, max_pixels)
+                return self._scaled(asked)
+            with self._memory.held(decoding_weight(asked.data) + len(asked.data), _WAIT_S):
+                return self._scaled(asked)
         finally:
             self._free.release()
 
@@ -81,20 +119,20 @@ class Scaler:
         for process in idle:
             process.end()
 
-    def _scaled(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
+    def _scaled(self, asked: _Asked) -> bytes:
         try:
             try:
-                return self._attempt(data, pixels, max_pixels)
+                return self._attempt(asked)
             except _Ended:
                 # It may have been killed from outside while it was idle.
-                return self._attempt(data, pixels, max_pixels)
+                return self._attempt(asked)
         except _Ended:
             raise BadImage("The decoder broke down over it, twice.") from None
 
-    def _attempt(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
+    def _attempt(self, asked: _Asked) -> bytes:
         process = self._taken()
         try:
-            outcome, body = process.scale(data, pixels, max_pixels)
+            outcome, body = process.scale(asked)
         except BaseException as error:
             process.end()
             self.replaced += 1
@@ -167,11 +205,17 @@ class _Process:
             raise
         return started
 
-    def scale(self, data: bytes, pixels: int, max_pixels: int) -> tuple[Outcome, bytes]:
+    def scale(self, asked: _Asked) -> tuple[Outcome, bytes]:
         """Raises TimeoutError, _Ended; the process is then of no more use."""
         allowance = Allowance(self._process.pid, self._limits.seconds)
-        self._send(REQUEST.pack(pixels, max_pixels, len(data)), allowance)
-        self._send(data, allowance)
+        self._send(asked.header, allowance)
+        self._send(asked.data, allowance)
+        if (file := asked.file) is not None:
+
+            def send_file(mark: memoryview) -> int:
+                return socket.send_fds(self._channel, [mark], [file.fileno()])
+
+            self._within(allowance, send_file, memoryview(b"F"))
         return self._answer(allowance)
 
     def end(self) -> None:

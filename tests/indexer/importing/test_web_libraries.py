@@ -166,6 +166,16 @@ def test_answers_of_another_form_than_photoprisms_are_told(answer) -> None:
         list(found.assets())
 
 
+def test_photoprism_without_regard_to_the_page_asked_for_is_told() -> None:
+    def route(held, method, path, query, body):
+        return photoprism(held, method, path, query | {"offset": "0"}, body)
+
+    with running(route) as app, closing(PhotoPrism(app.url, KEY)) as found:
+        app.assets = [photo("a"), photo("b")]
+        with pytest.raises(Unavailable, match="its pages come round again"):
+            list(found.assets())
+
+
 def test_what_is_no_picture_fails_alone(import_all, pictures) -> None:
     with running(immich) as app:
         app.assets = [asset("a"), asset("b"), asset("c")]
