@@ -58,7 +58,9 @@ def measure(
         if not (collection.folder / "queries.npy").exists():
             shutil.rmtree(collection.folder, ignore_errors=True)
             drawn = rows + _QUERIES
-            blocks = features.chunks(drawn, dim) if source is None else features.mixture(drawn, source)
+            blocks = (
+                features.chunks(drawn, dim) if source is None else features.mixture(drawn, source)
+            )
             _make(collection, place, rows, blocks)
         return {
             "source": "features" if source is None else "mixture",

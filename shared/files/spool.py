@@ -23,7 +23,9 @@ class Spool:
 
     def __init__(self, folder: Path | None) -> None:
         # Closing removes the file, and so does the end of the process.
-        self._file: IO[bytes] = io.BytesIO() if folder is None else tempfile.TemporaryFile(dir=folder)
+        self._file: IO[bytes] = io.BytesIO()
+        if folder is not None:
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._lengths = array("q")
         self._pending = bytearray()
 
