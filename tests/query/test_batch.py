@@ -163,7 +163,7 @@ def test_similar_images_are_answered_with_304_until_the_collection_changes(libra
     known = {"If-None-Match": etag}
     assert service.send("GET", path, headers=known).status_code == 304
     assert service.send("GET", path + "?limit=2", headers=known).status_code == 200
-    library.publish(items[:5], visual=space)
+    library.publish(items, visual=space)
     changed = service.send("GET", path, headers=known)
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
