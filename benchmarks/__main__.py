@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     large.add_argument("--rows", type=int, default=1_700_000)
     large.add_argument("--dim", type=int, default=1536)
     large.add_argument("--search-mib", type=int, default=2048)
+    large.add_argument("--vectors", type=Path, help="real ones, around which the rows lie")
     large.add_argument("--keep", action="store_true", help="keep the data")
 
     living = commands.add_parser("live", help="searched while images come and go")
@@ -130,8 +131,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(report.write(results.summarize(args.results), args.docs))
     elif args.command == "scale":
         print(f"scale: {args.rows} x {args.dim}")
-        found = scale.measure(args.data, args.rows, args.dim, args.search_mib, args.keep)
-        print(f"  {results.write(args.results, 'scale', found)}")
+        found = scale.measure(
+            args.data, args.rows, args.dim, args.search_mib, args.keep, args.vectors
+        )
+        name = "scale" if args.vectors is None else f"scale-{args.rows}x{args.dim}"
+        print(f"  {results.write(args.results, name, found)}")
     elif args.command == "overhead":
         from benchmarks import overhead as of_http
 

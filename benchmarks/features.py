@@ -5,6 +5,7 @@ then unit norm. Gaussian noise would tell nothing of an index; tight blobs would
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 CHUNK = 50_000
 _LATENT = 64
 _CLUSTERS = 2000
+_MOVED = 1 / 3
 
 
 def chunks(rows: int, dim: int, seed: int = 0) -> Iterator[NDArray[np.float32]]:
@@ -36,3 +38,19 @@ def chunks(rows: int, dim: int, seed: int = 0) -> Iterator[NDArray[np.float32]]:
         noise = rng.standard_normal((count, dim), dtype=np.float32) * np.float32(0.2)
         features = np.maximum(hidden @ second + noise, 0)
         yield features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def mixture(rows: int, source: Path, seed: int = 0) -> Iterator[NDArray[np.float32]]:
+    """`rows` vectors around real ones: each is one of `base_f16_*.npy`, moved at random.
+
+    It moves by a third of the collection's own deviation in each direction, so that the vectors
+    around neighbours overlap; then it has length 1 again.
+    """
+    rng = np.random.default_rng(seed)
+    real = np.load(next(source.glob("base_f16_*.npy"))).astype(np.float32)
+    spread = real.std(axis=0) * np.float32(_MOVED)
+    for start in range(0, rows, CHUNK):
+        count = min(CHUNK, rows - start)
+        around = real[rng.integers(len(real), size=count)]
+        moved = around + rng.standard_normal(around.shape, dtype=np.float32) * spread
+        yield moved / np.linalg.norm(moved, axis=1, keepdims=True)

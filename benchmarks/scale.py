@@ -45,15 +45,25 @@ class _Shards(Collection):
         return np.array(found)
 
 
-def measure(data: Path, rows: int, dim: int, search_mib: int, keep: bool) -> dict[str, Any]:
-    """Makes, builds, searches; what that took. The data is deleted afterwards unless kept."""
+def measure(
+    data: Path, rows: int, dim: int, search_mib: int, keep: bool, source: Path | None = None
+) -> dict[str, Any]:
+    """Makes, builds, searches; what that took. The data is deleted afterwards unless kept.
+
+    source: a folder of real vectors, around which those of the collection lie.
+    """
     collection = _Shards(data / f"scale-{rows}x{dim}")
     place = Place(collection, collection.folder / "built")
     try:
         if not (collection.folder / "queries.npy").exists():
             shutil.rmtree(collection.folder, ignore_errors=True)
-            _make(collection, place, rows, dim)
+            drawn = rows + _QUERIES
+            blocks = (
+                features.chunks(drawn, dim) if source is None else features.mixture(drawn, source)
+            )
+            _make(collection, place, rows, blocks)
         return {
+            "source": "features" if source is None else "mixture",
             "rows": rows,
             "dim": dim,
             "raw_mib": rows * dim * 4 / _MIB,
@@ -65,13 +75,15 @@ def measure(data: Path, rows: int, dim: int, search_mib: int, keep: bool) -> dic
             shutil.rmtree(collection.folder, ignore_errors=True)
 
 
-def _make(collection: _Shards, place: Place, rows: int, dim: int) -> None:
-    print(f"  making {rows} x {dim}")
+def _make(
+    collection: _Shards, place: Place, rows: int, blocks: Iterator[NDArray[np.float32]]
+) -> None:
+    print(f"  making {rows} rows", flush=True)
     held_out: list[NDArray[np.float32]] = []
 
     def indexed() -> Iterator[NDArray[np.float32]]:
         left = rows
-        for block in features.chunks(rows + _QUERIES, dim):
+        for block in blocks:
             if left > 0:
                 yield block[:left]
             if len(block) > left:
@@ -89,10 +101,10 @@ def _build(place: Place) -> dict[str, Any]:
     folder = place.folder("ours")
     for part in ("segments", "snapshots"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    print("  indexing")
+    print("  indexing", flush=True)
     with Worker(Start("ours", processors())) as worker:
         built: dict[str, Any] = worker.call("index", place=place)
-    print(f"  {built}")
+    print(f"  {built}", flush=True)
     return {**built, "processors": len(processors())}
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from shared.clients import query
 from shared.clients.transport import Client
 from shared.contracts.answer import SearchResponse
 from shared.contracts.query import MAX_LIMIT
-from shared.core.errors import InvalidInput
+from shared.core import problem
+from shared.core.errors import InvalidInput, TooLarge
 from shared.evaluation import metrics
 from shared.evaluation.labels import Labels
 from shared.evaluation.results import (
@@ -32,6 +34,9 @@ FIGURES = ("mAP", "P@1", "P@10", "R@10", "R@100", "NDCG@10")
 _TOP = 10
 _CURVE_QUERIES = 100
 _THREADS = 2
+# Searches that are sent in one call, and most hits of all of them.
+_TOGETHER = 50
+_HITS_TOGETHER = 20_000
 
 Progress = Callable[[str], None]
 Options = Mapping[str, Any]
@@ -59,17 +64,16 @@ class Plan:
 
 def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingResult:
     """Label quality, recall and time of searches with some options."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-
-        def ask(image_id: str) -> tuple[QueryResult, float, list[tuple[float, bool]]]:
-            answer = client.send(query.search_id(image_id, limit=plan.depth, **options))
-            return _judged(image_id, answer, plan)
-
-        judged = list(pool.map(ask, plan.queries))
-        few = plan.queries[:_CURVE_QUERIES]
-        exact = list(pool.map(lambda one: _exact(client, one, options), few))
-        plain = {**options, "rerank": "none"}
-        held = list(pool.map(lambda one, away: _recalled(client, one, plain, away)[0], few, exact))
+    whole = [{"id": one, "limit": plan.depth, **options} for one in plan.queries]
+    judged = [
+        _judged(image_id, answer, plan)
+        for image_id, answer in zip(plan.queries, asked_together(client, whole), strict=True)
+    ]
+    few = plan.queries[:_CURVE_QUERIES]
+    exact = _exact(client, few, options)
+    plain = {"limit": _TOP + 1, **options, "rerank": "none"}
+    found = _distances(client, few, plain)
+    held = [_held(got, away) for got, away in zip(found, exact, strict=True)]
     # Sequentially, because the time of concurrent requests includes waiting for each other.
     times = [_timed(client, one, options)[1] for one in few]
     results = [one for one, _, _ in judged]
@@ -97,14 +101,15 @@ def curve(client: Client, plan: Plan) -> list[CurvePoint]:
     """Recall against the time of requests, one at a time, over the clusters that are probed."""
     clusters = client.send(query.get_stats()).clusters
     few = plan.queries[:_CURVE_QUERIES]
-    exact = [_exact(client, one, {}) for one in few]
+    exact = _exact(client, few, {})
     points = []
     probes = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256) if n < clusters] + [clusters]
     for nprobe in probes:
         options = {"nprobe": nprobe, "rerank": "none"}
-        pairs = zip(few, exact, strict=True)
-        told = [_recalled(client, one, options, away) for one, away in pairs]
-        recalls, times = zip(*told, strict=True)
+        # One at a time, as their time is told.
+        told = [_timed(client, one, options) for one in few]
+        recalls = [_held(got, away) for (got, _), away in zip(told, exact, strict=True)]
+        times = [ms for _, ms in told]
         points.append(
             CurvePoint(
                 nprobe=nprobe,
@@ -163,18 +168,54 @@ def _judged(
     return result, answer.timings_ms.get("total", 0.0), pairs
 
 
-def _recalled(
-    client: Client, image_id: str, options: Options, exact: list[float]
-) -> tuple[float, float]:
-    """The share of the exact top 10 that was found, ties with it count, and the milliseconds."""
-    got, ms = _timed(client, image_id, options)
-    return sum(away <= exact[-1] for away in got) / len(exact) if exact else 1.0, ms
+def asked_together(client: Client, asked: Sequence[Options]) -> list[SearchResponse]:
+    """Return the answers to searches, of which some are sent in each call. Raises their errors."""
+    hits = max((int(one["limit"]) for one in asked), default=1)
+    count = max(1, min(_TOGETHER, _HITS_TOGETHER // max(hits, 1)))
+    pieces = [asked[start : start + count] for start in range(0, len(asked), count)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [one for piece in pool.map(partial(_together, client), pieces) for one in piece]
 
 
-def _exact(client: Client, image_id: str, options: Options) -> list[float]:
-    """The distances of the exact top 10, before any re-rank."""
+def _together(client: Client, asked: Sequence[Options]) -> list[SearchResponse]:
+    try:
+        told = client.send(query.search_batch(asked)).answers
+    except TooLarge:
+        # The service takes fewer (ISE_MAX_SEARCHES).
+        if len(asked) == 1:
+            raise
+        half = len(asked) // 2
+        return [*_together(client, asked[:half]), *_together(client, asked[half:])]
+    found = []
+    for one in told:
+        if one.problem is not None:
+            raise problem.from_body(one.problem.status, one.problem.model_dump())
+        if one.answer is not None:
+            found.append(one.answer)
+    return found
+
+
+def _held(got: list[float], exact: list[float]) -> float:
+    """Return the share of the exact top 10 that was found; ties with it count."""
+    return sum(away <= exact[-1] for away in got) / len(exact) if exact else 1.0
+
+
+def _exact(client: Client, queries: Sequence[str], options: Options) -> list[list[float]]:
+    """Return the distances of the exact top 10 of each image, before any re-rank."""
     how = {k: v for k, v in options.items() if k not in ("nprobe", "recall_target")}
-    return _timed(client, image_id, {**how, "rerank": "none", "exact": True})[0]
+    how = {"limit": _TOP + 1, **how, "rerank": "none", "exact": True}
+    return _distances(client, queries, how)
+
+
+def _distances(client: Client, queries: Sequence[str], options: Options) -> list[list[float]]:
+    asked = [{"id": one, **options} for one in queries]
+    answers = asked_together(client, asked)
+    return [_firsts(one, answer) for one, answer in zip(queries, answers, strict=True)]
+
+
+def _firsts(image_id: str, answer: SearchResponse) -> list[float]:
+    """Return the distances of the first 10 hits, without the image itself."""
+    return [hit.distance for hit in answer.hits if hit.id != image_id][:_TOP]
 
 
 def _timed(client: Client, image_id: str, options: Options) -> tuple[list[float], float]:
@@ -183,7 +224,7 @@ def _timed(client: Client, image_id: str, options: Options) -> tuple[list[float]
     started = time.perf_counter()
     answer = client.send(call)
     ms = 1000 * (time.perf_counter() - started)
-    return [hit.distance for hit in answer.hits if hit.id != image_id][:_TOP], ms
+    return _firsts(image_id, answer), ms
 
 
 def _reliability(pairs: list[tuple[float, bool]]) -> calibration.Reliability | None:

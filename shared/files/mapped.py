@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from shared.core.errors import Corrupt, Unavailable
 
 _PAGE = 4096
+_PIECE = 1 << 23  # rows of an array that are copied at a time
 _NO_DAMAGE = (errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOMEM)
 
 
@@ -89,7 +90,7 @@ def expect_scattered_reads(array: NDArray[Any]) -> None:
         memory.madvise(mmap.MADV_RANDOM)
 
 
-def offsets_of(sizes: Sequence[int]) -> NDArray[np.int64]:
+def offsets_of(sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where lists begin that lie one after another, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
 
@@ -142,7 +143,11 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     for name, array in arrays.items():
         writer.declare(name, array.dtype, array.shape)
     for name, target in writer.allocate().items():
-        if target.size:
-            target[...] = arrays[name]
+        # Piece by piece, so that neither map of a large array is in memory as a whole.
+        for start in range(0, len(target), _PIECE):
+            piece = slice(start, start + _PIECE)
+            target[piece] = arrays[name][piece]
+            let_go(target)
+            let_go(arrays[name])
         if isinstance(target, np.memmap):
             target.flush()

@@ -1,5 +1,7 @@
 """The two metrics: fast in float32 to choose by, exact in float64 to answer with."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,13 @@ def has_direction(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
         norms = np.linalg.norm(vectors.astype(np.float32).astype(np.float64), axis=1)
     long_enough: NDArray[np.bool_] = norms >= _SHORTEST
     return long_enough
+
+
+def is_directed(vector: NDArray[np.floating]) -> bool:
+    """Tell what `has_direction` does of one vector, (dim,)."""
+    with np.errstate(over="ignore", under="ignore"):
+        point = vector.astype(np.float32).astype(np.float64)
+        return math.sqrt(point @ point) >= _SHORTEST
 
 
 def prepared(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 _TIME = re.compile(
     r"\s*(\d{4})(?:[:/.-]\s?(\d{1,2})(?:[:/.-]\s?(\d{1,2})"
@@ -11,6 +12,8 @@ _TIME = re.compile(
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 _FARTHEST = 14 * 60
 _EPOCH = datetime(1970, 1, 1)
+# Images that came together have one time: so many are remembered.
+_KEPT = 4096
 
 
 def iso(text: object, offset: object = None, fraction: object = None) -> str | None:
@@ -36,6 +39,7 @@ def iso(text: object, offset: object = None, fraction: object = None) -> str | N
     return at + (_offset(found[8]) or _offset(offset))
 
 
+@lru_cache(_KEPT)
 def wall_microseconds(at: str) -> int:
     """Return the local time of an ISO 8601 time, in microseconds since the start of 1970.
 
@@ -45,6 +49,7 @@ def wall_microseconds(at: str) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
+@lru_cache(_KEPT)
 def wall(at: str) -> str:
     """Return an ISO 8601 time without its offset: such texts sort by local time."""
     date, clock, time = at.partition("T")

@@ -14,6 +14,7 @@ A newer file's record of an image stands before an older one's: a retag is a new
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,12 +29,13 @@ from pydantic_core import from_json
 from shared.contracts import annotations
 from shared.contracts.facts import ADDED, FILE
 from shared.core.errors import Corrupt
-from shared.files.mapped import MappedFile, offsets_of, write_arrays
+from shared.files.mapped import MappedFile, write_arrays
+from shared.files.spool import Spool
 from shared.media.taken import wall
 from shared.snapshots.folders import FolderIndex
-from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
-from shared.snapshots.sort_columns import SortColumns, sort_arrays
-from shared.snapshots.tag_lists import TagLists, tag_arrays
+from shared.snapshots.metadata_index import MetadataCollector, MetadataIndex
+from shared.snapshots.sort_columns import SortCollector, SortColumns
+from shared.snapshots.tag_lists import TagCollector, TagLists
 from shared.terms.normal_form import normal_form
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -91,29 +93,40 @@ class Item:
         return replace(self, tags=tags, uris=uris, metadata=metadata, notes=notes)
 
 
-def write_items(path: Path, items: Iterable[Item]) -> int:
+def write_items(path: Path, items: Iterable[Item], is_ascending: bool = False) -> int:
     """Write an items file and return its number of images.
 
     Metadata that can't be written are left out, so that one image doesn't prevent the others.
+    is_ascending: they come by ordinal, so that memory need not hold them.
     """
-    ordered = [item.presentable() for item in sorted(items, key=lambda item: item.ordinal)]
-    records = [_record(item) for item in ordered]
-    hashes = np.array([_hash(item.id) for item in ordered], np.uint64)
-    by_hash = np.argsort(hashes, kind="stable").astype(np.int64)
-    write_arrays(
-        path,
-        {
-            "ordinals": np.array([item.ordinal for item in ordered], np.int64),
-            "record_offsets": offsets_of([len(record) for record in records]),
-            "records": np.frombuffer(b"".join(records), np.uint8),
-            "id_hashes": hashes[by_hash],
-            "id_rows": by_hash,
-            **tag_arrays((item.ordinal, item.tags) for item in ordered),
-            **metadata_arrays((item.ordinal, item.fields) for item in ordered),
-            **sort_arrays(ordered),
-        },
-    )
-    return len(ordered)
+    ordered = items if is_ascending else sorted(items, key=lambda item: item.ordinal)
+    ordinals, hashes = array("q"), array("Q")
+    tags, metadata = TagCollector(), MetadataCollector()
+    with Spool(path.parent) as records, Spool(path.parent) as names:
+        sorted_by = SortCollector(names)
+        for each in ordered:
+            item = each.presentable()
+            ordinals.append(item.ordinal)
+            hashes.append(_hash(item.id))
+            records.append(_record(item))
+            tags.add(item.ordinal, item.tags)
+            metadata.add(item.ordinal, item.fields)
+            sorted_by.add(item)
+        by_hash = np.argsort(np.frombuffer(hashes, np.uint64), kind="stable").astype(np.int64)
+        write_arrays(
+            path,
+            {
+                "ordinals": np.frombuffer(ordinals, np.int64),
+                "record_offsets": records.offsets,
+                "records": records.bytes,
+                "id_hashes": np.frombuffer(hashes, np.uint64)[by_hash],
+                "id_rows": by_hash,
+                **tags.arrays(),
+                **metadata.arrays(),
+                **sorted_by.arrays(),
+            },
+        )
+    return len(ordinals)
 
 
 def _record(item: Item) -> bytes:

@@ -19,7 +19,8 @@ so that only values of the very float of a bound are in doubt, and their texts h
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, Self
 
@@ -180,40 +181,75 @@ _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+class MetadataCollector:
+    """Metadata of images, given by ascending ordinal, until it is an index."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+
+    def add(self, ordinal: int, fields: Mapping[str, Any]) -> None:
+        for key, text in dict.fromkeys(texts_of(fields)):
+            column = self._columns.get(key)
+            if column is None:
+                column = self._columns[key] = _Column()
+            column.add(ordinal, text)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that a file keeps of it."""
+        keys = sorted(self._columns)
+        key_values, values, images = [0], [], []
+        counts: list[NDArray[np.int64]] = []
+        for key in keys:
+            texts, sizes, ordinals = self._columns.pop(key).sorted()
+            values += texts
+            counts.append(sizes)
+            images.append(ordinals)
+            key_values.append(len(values))
+        encoded = [value.encode() for value in values]
+        return {
+            "metadata_keys": np.frombuffer(json.dumps(keys).encode(), np.uint8),
+            "key_values": np.array(key_values, np.int64),
+            "value_offsets": offsets_of([len(value) for value in encoded]),
+            "values": np.frombuffer(b"".join(encoded), np.uint8),
+            "value_numbers": np.array([number_of(value) for value in values], np.float64),
+            "image_offsets": offsets_of(_joined(counts)),
+            "value_images": _joined(images),
+        }
+
+
+class _Column:
+    """Values of one key: each text once, with the number of it for each image that has it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._ordinals, self._values = array("q"), array("i")
+
+    def add(self, ordinal: int, text: str) -> None:
+        self._ordinals.append(ordinal)
+        self._values.append(self._numbers.setdefault(text, len(self._numbers)))
+
+    def sorted(self) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the texts, ascending, the number of images of each, and these images."""
+        texts = sorted(self._numbers)
+        places = np.empty(len(texts), np.int32)
+        places[[self._numbers[text] for text in texts]] = np.arange(len(texts))
+        each = places[np.frombuffer(self._values, np.int32)]
+        # A stable sort, so that ordinals ascend within a value.
+        order = np.argsort(each, kind="stable")
+        ordinals = np.frombuffer(self._ordinals, np.int64)[order]
+        return texts, np.bincount(each, minlength=len(texts)), ordinals
+
+
 def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, NDArray[Any]]:
     """Return the arrays that a file keeps of (ordinal, metadata) pairs, ordinals ascending."""
-    columns: dict[str, tuple[list[str], list[int]]] = {}
+    collected = MetadataCollector()
     for ordinal, fields in metadata:
-        for key, text in dict.fromkeys(texts_of(fields)):
-            texts, ordinals = columns.setdefault(key, ([], []))
-            texts.append(text)
-            ordinals.append(ordinal)
-    keys = sorted(columns)
-    key_values, values, images = [0], [], []
-    counts: list[int] = []
-    for key in keys:
-        texts, ordinals = columns.pop(key)
-        # A stable sort, so that ordinals ascend within a value.
-        order = sorted(range(len(texts)), key=texts.__getitem__)
-        before = None
-        for place in order:
-            if texts[place] != before:
-                before = texts[place]
-                values.append(before)
-                counts.append(0)
-            counts[-1] += 1
-        images.append(np.array(ordinals, np.int64)[order])
-        key_values.append(len(values))
-    encoded = [value.encode() for value in values]
-    return {
-        "metadata_keys": np.frombuffer(json.dumps(keys).encode(), np.uint8),
-        "key_values": np.array(key_values, np.int64),
-        "value_offsets": offsets_of([len(value) for value in encoded]),
-        "values": np.frombuffer(b"".join(encoded), np.uint8),
-        "value_numbers": np.array([number_of(value) for value in values], np.float64),
-        "image_offsets": offsets_of(counts),
-        "value_images": np.concatenate(images) if images else np.empty(0, np.int64),
-    }
+        collected.add(ordinal, fields)
+    return collected.arrays()
+
+
+def _joined(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
 
 
 def texts_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,12 +8,14 @@
 A time that isn't known is `UNKNOWN`.
 """
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.files.spool import Spool
 from shared.media.taken import wall_microseconds
 
 UNKNOWN = -(2**63)
@@ -52,24 +54,37 @@ class SortColumns:
         return cls({name: file[name] for name in _NAMES}) if _NAMES[0] in file else None
 
     @classmethod
-    def of(cls, items: Sequence[Sortable]) -> Self:
-        return cls(sort_arrays(items))
+    def of(cls, items: Iterable[Sortable]) -> Self:
+        collected = SortCollector(Spool(None))
+        for item in items:
+            collected.add(item)
+        return cls(collected.arrays())
 
     def name(self, row: int) -> bytes:
         start, end = self._offsets[row : row + 2]
         return self._names[start:end].tobytes()
 
 
-def sort_arrays(items: Sequence[Sortable]) -> dict[str, NDArray[Any]]:
-    """Return the arrays that a file keeps of its images, in the order of its rows."""
-    names = [sorted_name(item) for item in items]
-    ends = np.cumsum([len(name) for name in names], dtype=np.int64)
-    return {
-        "added_at": np.array([_micro(item.added_at) for item in items], np.int64),
-        "taken_at": np.array([_micro(item.file.get("taken_at")) for item in items], np.int64),
-        "name_offsets": np.concatenate([[0], ends]).astype(np.int64),
-        "names": np.frombuffer(b"".join(names), np.uint8),
-    }
+class SortCollector:
+    """What images are sorted by, in the order of their rows, until it is columns."""
+
+    def __init__(self, names: Spool) -> None:
+        self._names = names
+        self._added, self._taken = array("q"), array("q")
+
+    def add(self, item: Sortable) -> None:
+        self._names.append(sorted_name(item))
+        self._added.append(_micro(item.added_at))
+        self._taken.append(_micro(item.file.get("taken_at")))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that a file keeps of them."""
+        return {
+            "added_at": np.frombuffer(self._added, np.int64),
+            "taken_at": np.frombuffer(self._taken, np.int64),
+            "name_offsets": self._names.offsets,
+            "names": self._names.bytes,
+        }
 
 
 def sorted_name(item: Sortable) -> bytes:

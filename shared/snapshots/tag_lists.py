@@ -13,7 +13,8 @@ Files of older versions lack the spellings, and may have two lists of one tag, f
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,34 +94,43 @@ class TagLists(Mapping[str, tuple[str, int]]):
         self._ordinals = np.concatenate(lists)
 
 
-def tag_arrays(tagged: Iterable[tuple[int, Sequence[str]]]) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file for (ordinal, tags) pairs, ordinals ascending."""
-    carriers: dict[str, dict[str, list[int]]] = {}
-    for ordinal, tags in tagged:
+class TagCollector:
+    """Tags of images, given by ascending ordinal, until they are lists."""
+
+    def __init__(self) -> None:
+        self._carriers: dict[str, dict[str, array[int]]] = {}
+
+    def add(self, ordinal: int, tags: Sequence[str]) -> None:
         its: dict[str, str] = {}
         for tag in tags:
             its.setdefault(normal_form(tag), tag)
         for key, tag in its.items():
-            carriers.setdefault(key, {}).setdefault(tag, []).append(ordinal)
-    keys = sorted(carriers)
-    names: list[str] = []
-    lists: list[list[int]] = []
-    rare: list[tuple[int, str, list[int]]] = []
-    for row, key in enumerate(keys):
-        # A stable sort, so that the first of two equally frequent spellings wins.
-        (name, most), *others = sorted(carriers[key].items(), key=lambda found: -len(found[1]))
-        names.append(name)
-        lists.append(sorted(most + [o for _, some in others for o in some]) if others else most)
-        rare += [(row, spelling, some) for spelling, some in others]
-    return {
-        "tag_names": _json(names),
-        "tag_offsets": offsets_of([len(some) for some in lists]),
-        "tag_ordinals": np.array([o for some in lists for o in some], np.int64),
-        "spelling_names": _json([name for _, name, _ in rare]),
-        "spelling_tags": np.array([row for row, _, _ in rare], np.int64),
-        "spelling_offsets": offsets_of([len(some) for _, _, some in rare]),
-        "spelling_ordinals": np.array([o for _, _, some in rare for o in some], np.int64),
-    }
+            spellings = self._carriers.setdefault(key, {})
+            spellings.setdefault(tag, array("q")).append(ordinal)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that a file keeps of them."""
+        carriers = self._carriers
+        keys = sorted(carriers)
+        names: list[str] = []
+        lists: list[Ordinals] = []
+        rare: list[tuple[int, str, Ordinals]] = []
+        for row, key in enumerate(keys):
+            spelt = [(name, np.frombuffer(some, np.int64)) for name, some in carriers[key].items()]
+            # A stable sort, so that the first of two equally frequent spellings wins.
+            (name, most), *others = sorted(spelt, key=lambda found: -len(found[1]))
+            names.append(name)
+            lists.append(np.sort(np.concatenate([most, *(some for _, some in others)])))
+            rare += [(row, spelling, some) for spelling, some in others]
+        return {
+            "tag_names": _json(names),
+            "tag_offsets": offsets_of([len(some) for some in lists]),
+            "tag_ordinals": _joined(lists),
+            "spelling_names": _json([name for _, name, _ in rare]),
+            "spelling_tags": np.array([row for row, _, _ in rare], np.int64),
+            "spelling_offsets": offsets_of([len(some) for _, _, some in rare]),
+            "spelling_ordinals": _joined([some for _, _, some in rare]),
+        }
 
 
 def _spellings(file: MappedFile) -> list[tuple[int, str, Ordinals]]:
@@ -133,6 +143,10 @@ def _spellings(file: MappedFile) -> list[tuple[int, str, Ordinals]]:
         (int(row), name, np.asarray(ordinals[offsets[at] : offsets[at + 1]]))
         for at, (row, name) in enumerate(zip(tags, names, strict=True))
     ]
+
+
+def _joined(lists: Sequence[Ordinals]) -> Ordinals:
+    return np.concatenate(lists) if lists else np.empty(0, np.int64)
 
 
 def _json(names: list[str]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.indexer.catalog import migrations, schema
+from services.indexer.catalog import view as view_module
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.schema import features, locations, tags
@@ -76,6 +77,19 @@ def test_what_changed_since_a_revision_is_listed_and_nothing_else(images, entry,
         assert [i.id for i in view.items("m", since=before)] == [A, content_id(b"c")]
         assert view.features("m", since=before).rows.tolist() == [1]
         assert view.features("another").rows.tolist() == []
+
+
+def test_a_build_reads_the_images_a_batch_at_a_time(images, entry, feature_place, monkeypatch):
+    monkeypatch.setattr(view_module, "_ITEMS_AT_ONCE", 2)
+    names = "abcdefg"
+    for number, name in enumerate(names):
+        place = {} if name == "c" else {content_id(name.encode()): [feature_place(row=number)]}
+        images.record([entry(name, f"/{name}.jpg", tags=["dog", name])], place)
+    with images.view() as view:
+        whole, streamed = view.items("m"), list(view.each_item("m"))
+        assert list(view.each_item("another")) == []
+    assert streamed == whole
+    assert len(whole) == len(names) - 1
 
 
 def test_an_unchanged_record_changes_no_image(images, entry, feature_place):

@@ -4,7 +4,11 @@ import base64
 import re
 
 import numpy as np
+import pytest
 
+from shared.clients.transport import raise_for_problem
+from shared.core.errors import NotFound
+from shared.evaluation import measure
 from shared.snapshots.items import Item
 
 
@@ -109,3 +113,57 @@ def test_a_damaged_record_fails_only_the_searches_that_show_it(fresh_library, se
     first, bad, last = batch(service, *near)
     assert bad["problem"]["status"] == 500
     assert [one["answer"]["hits"][0]["id"] for one in (first, last)] == ["img-0", "img-1"]
+
+
+class OverASGI:
+    """A client of a service in this process."""
+
+    def __init__(self, service):
+        self.service = service
+        self.calls = 0
+
+    def send(self, call):
+        self.calls += 1
+        response = self.service.send(call.method, call.path, json=call.json)
+        raise_for_problem(response)
+        return call.read(response)
+
+
+def test_an_evaluation_asks_many_searches_a_call_and_fewer_of_a_service_that_takes_fewer(
+    filled, serve
+):
+    asked = [{"id": f"img-{number:03d}", "limit": 4, "nprobe": 2} for number in range(12)]
+    alone = [without_times(filled.search(**one)) for one in asked]
+    client = OverASGI(filled)
+    told = measure.asked_together(client, asked)
+    assert [without_times(answer.model_dump(mode="json")) for answer in told] == alone
+    assert client.calls == 1
+    fewer = OverASGI(serve(filled.library, max_searches=4))
+    told = measure.asked_together(fewer, asked)
+    assert [[hit.id for hit in answer.hits] for answer in told] == [
+        [hit["id"] for hit in answer["hits"]] for answer in alone
+    ]
+    assert fewer.calls > 3
+
+
+def test_an_evaluation_raises_what_one_of_its_searches_is_refused_for(filled):
+    asked = [{"id": "img-001", "limit": 2}, {"id": "none", "limit": 2}]
+    with pytest.raises(NotFound, match="none"):
+        measure.asked_together(OverASGI(filled), asked)
+
+
+def test_similar_images_are_answered_with_304_until_the_collection_changes(library, serve):
+    vectors = np.eye(6, dtype=np.float32)
+    items = [Item(i, f"img-{i}", [], [f"{i}.jpg"], {}) for i in range(6)]
+    space = library.space(vectors, 1)
+    library.publish(items, visual=space)
+    service = serve(library)
+    path = "/v1/images/img-0/similar"
+    etag = service.send("GET", path).headers["etag"]
+    known = {"If-None-Match": etag}
+    assert service.send("GET", path, headers=known).status_code == 304
+    assert service.send("GET", path + "?limit=2", headers=known).status_code == 200
+    library.publish(items, visual=space)
+    changed = service.send("GET", path, headers=known)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag

@@ -1,5 +1,6 @@
 import json
 import unicodedata
+import weakref
 
 import numpy as np
 import pytest
@@ -88,6 +89,35 @@ def test_an_id_is_found_among_many(tmp_path):
     file = ItemsFile(tmp_path / "items")
     for ordinal in (0, 1, 2499, 4999):
         assert file.rows_of_id(f"id/{ordinal}?ü") == [ordinal]
+
+
+@given(collections())
+def test_records_that_stream_in_make_the_same_file(fresh, items):
+    whole, streamed = fresh() / "whole", fresh() / "streamed"
+    write_items(whole, items)
+    ordered = sorted(items, key=lambda item: item.ordinal)
+    assert write_items(streamed, iter(ordered), is_ascending=True) == len(items)
+    one, other = MappedFile(whole), MappedFile(streamed)
+    assert one.sizes() == other.sizes()
+    for name in one.sizes():
+        assert one[name].tolist() == other[name].tolist()
+
+
+def test_memory_holds_few_of_the_records_that_stream_in(tmp_path):
+    made = []
+
+    class Counted(Item):
+        __slots__ = ("__weakref__",)
+
+    def stream():
+        for number in range(500):
+            item = Counted(number, str(number), ["tag"], [f"{number}.jpg"])
+            made.append(weakref.ref(item))
+            yield item
+            assert sum(one() is not None for one in made) < 20
+
+    assert write_items(tmp_path / "items", stream(), is_ascending=True) == 500
+    assert list(tmp_path.iterdir()) == [tmp_path / "items"]
 
 
 def test_two_ids_of_one_hash_are_told_apart(tmp_path, monkeypatch):

@@ -1,9 +1,10 @@
 """The catalogue at one moment, which a snapshot is made from."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from services.indexer.catalog.database import Database, revision
 from services.indexer.catalog.feature_places import FeatureRows
@@ -12,6 +13,7 @@ from shared.media.names import is_raw
 from shared.snapshots.items import Item
 
 _ROWS_AT_ONCE = 50_000
+_ITEMS_AT_ONCE = 50_000
 
 
 class View:
@@ -66,6 +68,15 @@ class View:
             changed = select(images.c.ordinal).where(images.c.revision > since)
             condition &= images.c.ordinal.in_(changed.union(_embedded_since(since, fingerprint)))
         return items_of(self._db, condition)
+
+    def each_item(self, fingerprint: str) -> Iterator[Item]:
+        """Images with features of a model, by ascending ordinal; memory holds a batch of them."""
+        has = select(features.c.ordinal).where(features.c.fingerprint == fingerprint)
+        condition = has.where(features.c.ordinal == images.c.ordinal).exists()
+        last = self._db.execute(select(func.max(images.c.ordinal))).scalar() or 0
+        for start in range(0, last + 1, _ITEMS_AT_ONCE):
+            within = images.c.ordinal.between(start, start + _ITEMS_AT_ONCE - 1)
+            yield from items_of(self._db, within & condition)
 
     def tags_by_ordinal(self) -> dict[int, list[str]]:
         """The tags of each tagged image, as tag keys."""

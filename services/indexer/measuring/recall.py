@@ -204,11 +204,10 @@ class _Depths:
         self._ranks = np.full((len(asked), self._deepest), index.clusters, np.int32)
         self._gaps = np.zeros((len(asked), self._deepest), np.float32)
         self._places = np.full(neighbours.shape, -1, np.int64)
-        for number, query in enumerate(asked):
-            lists = np.argsort(ranks[number], kind="stable")[:widest]
-            rows = index.chosen_by_codes(query, lists, self._deepest, metric)
-            if own is not None:
-                rows = rows[rows != own[number]]
+        lists = [np.argsort(own_ranks, kind="stable")[:widest] for own_ranks in ranks]
+        chosen = index.chosen_by_codes(asked, lists, self._deepest, metric)
+        for number, found in enumerate(chosen):
+            rows = found if own is None else found[found != own[number]]
             self._ranks[number, : len(rows)] = ranks[number][list_of[rows]]
             self._gaps[number, : len(rows)] = gaps[number][list_of[rows]]
             by_row = np.argsort(rows)

@@ -81,8 +81,8 @@ class SegmentStore:
         kept = {file.name for file in files}
         self._opened = {name: opened for name, opened in self._opened.items() if name in kept}
 
-    def items(self, items: Iterable[Item]) -> SegmentFile:
-        return self._write("items", lambda path: write_items(path, items))
+    def items(self, items: Iterable[Item], is_ascending: bool = False) -> SegmentFile:
+        return self._write("items", lambda path: write_items(path, items, is_ascending))
 
     def tag_vectors(self, vectors: dict[str, NDArray[np.float32]]) -> SegmentFile:
         return self._write("tags", lambda path: write_tag_vectors(path, vectors))

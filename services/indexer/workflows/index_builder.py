@@ -85,8 +85,7 @@ class IndexBuilder:
         """
         with self._images.view() as view:
             where = view.features(pair.visual)
-            # Write at once, to free the memory of the records before the vectors are read.
-            items = [self._segments.items(view.items(pair.visual))] if len(where) else []
+            items = [self._segments.items(view.each_item(pair.visual), True)] if len(where) else []
             revision = view.revision
         if not len(where):
             return self._publisher.publish(

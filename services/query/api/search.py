@@ -14,6 +14,7 @@ from shared.contracts.query import SearchOptions, SearchRequest
 from shared.core.errors import InvalidInput, TooLarge
 from shared.web import links
 from shared.web.admission import BATCH, SEARCH, SEARCH_FILE, SEARCH_JSON, admits, weigh
+from shared.web.conditional import etag_of
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGE,
@@ -41,6 +42,8 @@ from shared.web.scoped import ScopedRoute, needs, receives
 router = APIRouter(
     prefix="/v1", tags=["search"], route_class=ScopedRoute, responses=problems(SEARCHES, BEHIND)
 )
+
+_TIMINGS = '"timings_ms":'
 
 
 async def asking(request: Request) -> SearchService:
@@ -191,7 +194,8 @@ async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequ
     "/images/{image_id:path}/similar",
     summary="Find images similar to an indexed image",
     response_model=SearchResponse,
-    responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
+    responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED)
+    | {304: {"description": "Unchanged since the `ETag` in `If-None-Match`."}},
 )
 @needs(Scope.READ)
 @admits(SEARCH)
@@ -200,7 +204,13 @@ async def find_similar_images(
 ) -> Response:
     """Search by an indexed image and leave the image itself out of the answer."""
     state = request.app.state
-    return _json(await state.writer.answer(await state.asking.similar(image_id, options)))
+    text = await state.writer.answer(await state.asking.similar(image_id, options))
+    response = _json(text)
+    # Weak, as equal answers differ in their timings, which come last.
+    response.headers["ETag"] = f"W/{etag_of(text.rpartition(_TIMINGS)[0].encode())}"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Authorization"
+    return response
 
 
 def _json(text: str) -> Response:

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from services.query.search.paging import PageEnd, Place
 from shared.contracts.answer import Mode
-from shared.contracts.query import SearchOptions
+from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import InvalidInput
 
 _AGAIN = "Request the first page again, without `cursor`."
@@ -85,6 +85,18 @@ def _reader() -> TypeAdapter[Cursor]:
     return TypeAdapter(Cursor)
 
 
+def _how(options: SearchOptions) -> str:
+    """Return the options that identify a search, as text; most searches name the metric at most."""
+    if options.model_fields_set & _OF_A_SEARCH <= {"metric"}:
+        return _by_default(type(options), options.metric)
+    return options.model_dump_json(include=_OF_A_SEARCH)
+
+
+@cache
+def _by_default(kind: type[SearchOptions], metric: Metric | None) -> str:
+    return kind.model_construct(metric=metric).model_dump_json(include=_OF_A_SEARCH)
+
+
 class Pages:
     """Pages of one search: the end of the previous page and the cursor of the next.
 
@@ -92,8 +104,7 @@ class Pages:
     """
 
     def __init__(self, key: Sequence[str | float | bool], options: SearchOptions) -> None:
-        how = options.model_dump_json(include=_OF_A_SEARCH)
-        described = json.dumps([*key, how]).encode()
+        described = json.dumps([*key, _how(options)]).encode()
         self._search = hashlib.blake2b(described, digest_size=8).hexdigest()
         self._offset = options.offset
         self.after = None if options.cursor is None else Cursor.read(options.cursor, self._search)

@@ -16,6 +16,7 @@ from services.query.search.key_frames import FrameHits
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.answer import CutOff, Explanation, Hit
+from shared.contracts.base import trusted
 from shared.contracts.facts import facts_of
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Corrupt
@@ -178,22 +179,29 @@ def _hit(
             candidate_distance=by_code,
             exact_distance=float(found.distances[position]),
         )
-    return Hit(
-        id=item.id,
-        score=shown.score,
-        relevance=shown.relevance,
-        distance=float(found.distances[position]),
-        probability=shown.chance,
-        tags=item.tags,
-        uri=item.uris[0] if item.uris else "",
-        uris=item.uris,
-        metadata=item.metadata,
-        labels=collection.labels.of(item.ordinal),
-        added_at=item.added_at,
-        file=facts_of(item.file),
-        time_s=None if grounds.frames is None else grounds.frames.nearest.time_of(item.ordinal),
-        explain=explain,
-        contributions=contributions,
-        vector=vector.tolist() if options.with_vector and vector is not None else None,
-        notes=item.notes or None,
+    return trusted(
+        Hit,
+        {
+            "id": item.id,
+            "score": shown.score,
+            "relevance": shown.relevance,
+            "distance": float(found.distances[position]),
+            "probability": shown.chance,
+            "tags": item.tags,
+            "uri": item.uris[0] if item.uris else "",
+            "uris": item.uris,
+            "metadata": item.metadata,
+            "labels": collection.labels.of(item.ordinal),
+            "text": [],
+            "added_at": item.added_at,
+            "file": facts_of(item.file),
+            "time_s": None
+            if grounds.frames is None
+            else grounds.frames.nearest.time_of(item.ordinal),
+            "explain": explain,
+            "contributions": contributions,
+            "duplicates": None,
+            "vector": vector.tolist() if options.with_vector and vector is not None else None,
+            "notes": item.notes or None,
+        },
     )

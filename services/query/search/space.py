@@ -18,7 +18,7 @@ from shared.engines.evidence import moments_of
 from shared.maths import tag_trust
 from shared.maths.calibration import Isotonic
 from shared.maths.counting import Counter
-from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.maths.distances import MAX_VALUE, NO_DIRECTION, is_directed
 from shared.maths.packaged_counting import packaged_words
 from shared.maths.standard_scores import ScoreSample
 from shared.snapshots.transform import Transform
@@ -229,7 +229,7 @@ class Space:
         placed = self.placed(features)
         is_by_angle = (metric or self.metric) is Metric.COSINE
         seen = (placed,) if self.transform is None else (features, placed)
-        if is_by_angle and not all(has_direction(one[None])[0] for one in seen):
+        if is_by_angle and not all(map(is_directed, seen)):
             raise BadVector(f"The vector {NO_DIRECTION}.")
         return placed
 

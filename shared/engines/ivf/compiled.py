@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
+from shared.core.processors import processors
 from shared.engines.ivf.coarse import Coarse
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
@@ -189,23 +190,27 @@ class CompiledIndex:
             (np.ascontiguousarray(vector, np.float32), nprobe, reach, k, _METRICS[metric], *rest)
             for vector, nprobe, reach, k, metric, *rest in searches
         )
-        threads = len(os.sched_getaffinity(0))
         arrays = None if mask is None else mask.arrays
-        found = self._native.search_many(self._coarse, self._segments, each, arrays, threads)
+        found = self._native.search_many(self._coarse, self._segments, each, arrays, processors())
         return [_measured(one) for one in found]
 
     def chosen_by_codes(
-        self, vector: NDArray[np.float32], lists: NDArray[np.int64], depth: int, metric: Metric
-    ) -> NDArray[np.int64]:
-        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`."""
-        keys = self._native.nearest(
-            self._coarse,
-            self._first.handle,
-            np.ascontiguousarray(vector, np.float32),
-            np.ascontiguousarray(lists, np.int64),
-            depth,
-            _METRICS[metric],
+        self,
+        queries: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]],
+        depth: int,
+        metric: Metric,
+    ) -> list[NDArray[np.int64]]:
+        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`.
+
+        queries: vectors, each with its lists; shared by all processors of this process.
+        """
+        each = tuple(
+            (np.ascontiguousarray(vector, np.float32), np.ascontiguousarray(lists, np.int64))
+            for vector, lists in queries
+        )
+        found = self._native.nearest_many(
+            self._coarse, self._first.handle, each, depth, _METRICS[metric], processors()
         )
         # Keys in the upper half, rows in the lower one.
-        ordered = np.sort(np.frombuffer(keys, np.uint64))
-        return (ordered & 0xFFFFFFFF).astype(np.int64)
+        ordered = (np.sort(np.frombuffer(keys, np.uint64)) for keys in found)
+        return [(keys & 0xFFFFFFFF).astype(np.int64) for keys in ordered]

@@ -255,27 +255,32 @@ class InvertedIndex:
 
     def chosen_by_codes(
         self,
-        asked: PreparedQuery,
-        lists: NDArray[np.int64],
+        asked: Sequence[PreparedQuery],
+        lists: Sequence[NDArray[np.int64]],
         depth: int,
         metric: Metric | None = None,
-    ) -> NDArray[np.int64]:
-        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`.
+    ) -> list[NDArray[np.int64]]:
+        """Rows of the first segment whose codes are nearest to each query within its lists, nearest
+        first; at most `depth`.
 
         metric: one that `is_coded`; None: the index's own.
         """
         if self._compiled is not None:
-            return self._compiled.chosen_by_codes(asked.vector, lists, depth, metric or self.metric)
+            pairs = [(one.vector, some) for one, some in zip(asked, lists, strict=True)]
+            return self._compiled.chosen_by_codes(pairs, depth, metric or self.metric)
         coded = self._coded[0]
-        if coded is None or asked.reduced is None:
-            return np.empty(0, np.int64)
-        return coded.nearest(asked.reduced, lists, depth)
+        return [
+            np.empty(0, np.int64)
+            if coded is None or one.reduced is None
+            else coded.nearest(one.reduced, some, depth)
+            for one, some in zip(asked, lists, strict=True)
+        ]
 
     def kept(
         self, asked: PreparedQuery, nprobe: int, k: int, mask: Mask, reach: float | None = None
     ) -> int:
         """How many of the k nearest rows of the top clusters a mask keeps, by their codes."""
-        rows = self.chosen_by_codes(asked, self.rank(asked, nprobe, reach), k)
+        [rows] = self.chosen_by_codes([asked], [self.rank(asked, nprobe, reach)], k)
         allowed = mask.rows(0)
         return len(rows) if allowed is None else int(allowed[rows].sum())
 

@@ -63,8 +63,16 @@ def _close(distances: NDArray[np.float64], query: NDArray[np.float32]) -> NDArra
     Cosine distances are at most 2; an L2 distance has to do with the lengths of both vectors.
     """
     point = query.astype(np.float64)
-    most = SAME_FEATURES * np.maximum(1, math.sqrt(point @ point) + distances)
+    length = math.sqrt(point @ point)
     found = [np.empty((0, 2), np.int64)]
+    if len(distances) < 2:
+        return found[0]
+    if float((distances[1:] - distances[:-1]).min()) > SAME_FEATURES * max(
+        1.0, length + float(distances[-1])
+    ):
+        # As nearly always; the distances ascend.
+        return found[0]
+    most = SAME_FEATURES * np.maximum(1, length + distances)
     for step in range(1, min(NEXT, len(distances) - 1) + 1):
         gaps = distances[step:] - distances[:-step]
         close = gaps <= most[:-step]

@@ -70,6 +70,18 @@ typedef struct {
     int64_t count, scanned, reranked, nprobe;
 } Found;
 
+/* Some lists, by number. */
+typedef struct {
+    const int64_t *numbers;
+    int64_t count;
+} Lists;
+
+/* Rows with the nearest codes, as `nearest_codes` gives them. */
+typedef struct {
+    uint64_t *keys;
+    int64_t count;
+} Rows;
+
 /* 0: no AVX2, nothing here runs; 1: AVX2; 2: AVX-512. */
 int ivf_level(void);
 void ivf_limit_level(int level);
@@ -118,5 +130,8 @@ int search(const Coarse *coarse, Segment *const *segments, int64_t count, const 
 /* Many queries, shared by some threads. */
 int search_many(const Coarse *coarse, Segment *const *segments, int64_t count, const Mask *masks,
                 const Request *requests, int64_t queries, int threads, Found *found);
+/* The nearest codes of many queries, each within its own lists. `keys` are to be freed. */
+int nearest_many(const Coarse *coarse, Segment *segment, const Request *requests,
+                 const Lists *lists, int64_t queries, int threads, Rows *rows);
 
 #endif

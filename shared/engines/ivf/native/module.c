@@ -241,38 +241,64 @@ end:
     return answer;
 }
 
-static PyObject *py_nearest(PyObject *self, PyObject *args)
+static PyObject *py_nearest_many(PyObject *self, PyObject *args)
 {
-    PyObject *coarse_of, *given, *query, *lists, *answer = NULL;
+    PyObject *coarse_of, *given, *queries_of, *answer = NULL;
     long long depth;
-    int metric;
-    Py_buffer vector, numbers;
+    int metric, threads, viewed = 0, failed;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOOLi", &coarse_of, &given, &query, &lists, &depth, &metric))
+    if (!PyArg_ParseTuple(args, "OOO!Lii", &coarse_of, &given, &PyTuple_Type, &queries_of, &depth,
+                          &metric, &threads))
         return NULL;
     Holder *one = holder_of(coarse_of, COARSE);
-    Segment *two = one == NULL ? NULL : segment_of(given, &one->coarse);
-    if (two == NULL || as_view(query, &vector, one->coarse.dim * 4))
+    Segment *segment = one == NULL ? NULL : segment_of(given, &one->coarse);
+    if (segment == NULL)
         return NULL;
-    if (as_view(lists, &numbers, 0)) {
-        PyBuffer_Release(&vector);
+    if (segment->packed == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a segment has no codes");
         return NULL;
     }
-    depth = depth < 0 ? 0 : depth < two->rows ? depth : two->rows;
-    uint64_t *best = malloc((size_t)(depth + 1) * sizeof *best);
-    int64_t found = -1;
-    if (best != NULL && two->packed != NULL && are_lists(&numbers, one->coarse.clusters)) {
-        Py_BEGIN_ALLOW_THREADS
-        found = nearest_codes(&one->coarse, two, vector.buf, numbers.buf,
-                              numbers.len / 8, depth, metric, NULL, best);
-        Py_END_ALLOW_THREADS
-    }
-    if (found >= 0)
-        answer = PyBytes_FromStringAndSize((const char *)best, found * 8);
-    else if (!PyErr_Occurred())
+    depth = depth < 0 ? 0 : depth < segment->rows ? depth : segment->rows;
+    Py_ssize_t queries = PyTuple_Size(queries_of), i;
+    Request *requests = calloc((size_t)(queries + 1), sizeof *requests);
+    Lists *lists = calloc((size_t)(queries + 1), sizeof *lists);
+    Rows *rows = calloc((size_t)(queries + 1), sizeof *rows);
+    Py_buffer *views = malloc((size_t)(2 * queries + 1) * sizeof *views);
+    if (!requests || !lists || !rows || !views) {
         PyErr_NoMemory();
-    free(best);
-    PyBuffer_Release(&vector), PyBuffer_Release(&numbers);
+        goto end;
+    }
+    for (i = 0; i < queries; i++) {
+        PyObject *query, *numbers;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(queries_of, i), "OO", &query, &numbers) ||
+            as_view(query, views + viewed, one->coarse.dim * 4))
+            goto end;
+        requests[i] = (Request){.query = views[viewed++].buf, .metric = metric, .depth = depth};
+        if (as_view(numbers, views + viewed, 0))
+            goto end;
+        lists[i] = (Lists){views[viewed].buf, views[viewed].len / 8};
+        viewed++;
+        if (!are_lists(views + viewed - 1, one->coarse.clusters))
+            goto end;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    failed = nearest_many(&one->coarse, segment, requests, lists, queries, threads, rows);
+    Py_END_ALLOW_THREADS
+    answer = failed ? PyErr_NoMemory() : PyList_New(0);
+    for (i = 0; answer != NULL && i < queries; i++) {
+        PyObject *keys = PyBytes_FromStringAndSize((const char *)rows[i].keys, rows[i].count * 8);
+        if (keys == NULL || PyList_Append(answer, keys)) {
+            Py_DECREF(answer);
+            answer = NULL;
+        }
+        Py_XDECREF(keys);
+    }
+end:
+    for (i = 0; rows != NULL && i < queries; i++)
+        free(rows[i].keys);
+    for (i = 0; i < viewed; i++)
+        PyBuffer_Release(views + i);
+    free(requests), free(lists), free(rows), free(views);
     return answer;
 }
 #endif
@@ -295,7 +321,8 @@ static PyMethodDef methods[] = {
     {"segment", new_segment, METH_VARARGS, "Return a segment; its codes are copied."},
     {"search", py_search, METH_VARARGS, "Search with one query."},
     {"search_many", py_search_many, METH_VARARGS, "Search with many queries."},
-    {"nearest", py_nearest, METH_VARARGS, "Return the rows with the nearest codes, unordered."},
+    {"nearest_many", py_nearest_many, METH_VARARGS,
+     "Return the rows with the nearest codes of each query, unordered."},
 #endif
     {NULL, NULL, 0, NULL},
 };
