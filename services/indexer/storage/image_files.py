@@ -28,6 +28,7 @@ from shared.media.limited.scaler import Scaler
 from shared.objects.address import WEB
 from shared.objects.file import FarFile, File, InPieces, LocalFile
 
+_CHUNK = 2**20
 _HEAD = 4096
 """First bytes of a file, which tell its media type."""
 _FRAME_PIXELS = 1280
@@ -249,7 +250,7 @@ class ImageFiles:
                     f"The video is over the limit of {limit:g} MiB (ISE_MAX_VIDEO_BYTES)."
                 )
             content.seek(0)
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            digest = _sha256(content)
             poster = self._scaler.thumbnail(head, _FRAME_PIXELS, self._max_pixels, content)
         return LargeVideo(digest, poster, head)
 
@@ -276,7 +277,7 @@ class ImageFiles:
                 content = stack.enter_context(file.opened())
                 head = video_head.head_bytes(content)
                 content.seek(0)
-                found = hashlib.file_digest(content, "sha256").hexdigest()
+                found = _sha256(content)
             except (OSError, Forbidden):
                 continue
             if head is not None and _is_its(found, image_id, place):
@@ -330,6 +331,13 @@ def _in_pieces(file: File) -> InPieces | None:
     if isinstance(file, LocalFile):
         return file
     return file.pieces() if isinstance(file, FarFile) and file.pieces is not None else None
+
+
+def _sha256(content: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := content.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _is_its(sha256: str, image_id: str, place: Place) -> bool:
