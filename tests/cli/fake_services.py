@@ -191,11 +191,17 @@ def create_app(fake: Fake) -> FastAPI:
     async def stats() -> Stats:
         point = {"nprobe": 3, "recall": 0.971, "scanned_fraction": 0.25}
         curve = {"space": "visual", "metric": "cosine", "k": 10, "queries": 50, "points": [point]}
+        told = {
+            **{"space": "joint", "metric": "cosine", "scores": [0.1, 0.9], "matched": [0.1]},
+            **{"probabilities": [0.1, 0.9], "queries": 9, "pairs": 90, "predicted": [0.1]},
+            **{"expected_error": 0.02, "brier": 0.11, "base_rate_brier": 0.22},
+        }
         return Stats.model_validate(
             {
                 **{"images": 1234, "clusters": 16, "tags": 2, "snapshot": 4, "dim": 64},
                 **{"model": "mini:1", "network": "net:1", "metric": "cosine"},
                 "recall_curve": [curve],
+                "calibration": [told],
             }
         )
 
