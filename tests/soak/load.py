@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, ReembedRequest
+from shared.core import problem
 from shared.core.errors import Conflict, ISEError, NotFound, Overloaded
 from shared.media.identity import content_id
 from tests.e2e.engine import Engine
@@ -103,7 +104,7 @@ class Load:
             client.send(query.search_vector(hits[0].vector or [], exact=True))
         except ISEError as error:
             # Another model is in use by now: its vectors are longer, or shorter.
-            if error.status != 422 and not isinstance(error, Conflict):
+            if problem.status_of(error) != 422 and not isinstance(error, Conflict):
                 raise
             self.done["vectors of another model"] += 1
 
