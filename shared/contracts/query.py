@@ -91,7 +91,7 @@ class SearchOptions(Request):
     guarantee: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Return the shortest list that holds a match with this chance, in place of "
-        "`limit` hits: at least one hit. The answer says whether the collection can promise it.",
+        "`limit` hits. The answer says whether the collection can promise it.",
     )
     exact_term: bool = Field(
         False,
