@@ -28,13 +28,7 @@ from shared.contracts.answer import (
 )
 from shared.contracts.facts import FileFacts
 from shared.contracts.indexer import Shapes, ShapesRequest
-from shared.contracts.judgements import (
-    Judgement,
-    JudgementRequest,
-    MeasuredPrecision,
-    Question,
-    Questions,
-)
+from shared.contracts.judgements import JudgementRequest, Question
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
 from shared.core.errors import BadImage, ISEError, NotFound, UnknownTerm
@@ -43,6 +37,7 @@ from shared.web import problem
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.keys import KeyRing
 from tests.browser.stand_in_gallery import Shelf, install
+from tests.browser.stand_in_judging import install_judging
 
 CLUSTERS = 8
 READ_AS = {"seas": "sea", "lefa": "leaf"}
@@ -277,31 +272,7 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             total=len(found),
         )
 
-    @app.post("/v1/judgements")
-    async def judge(body: JudgementRequest) -> Judgement:
-        if stand_in.shelf.error is not None:
-            raise stand_in.shelf.error
-        stand_in.judged.append(body)
-        return Judgement(**body.model_dump(), judged_at="2026-11-22T05:43:50+00:00")
-
-    @app.get("/v1/judgements/questions")
-    async def questions(limit: int) -> Questions:
-        if stand_in.shelf.error is not None:
-            raise stand_in.shelf.error
-        known = {(one.search.id, one.id) for one in stand_in.judged}
-        left = [one for one in stand_in.questions if (one.search.id, one.id) not in known]
-        return Questions(questions=left[:limit], judged=len(known))
-
-    @app.get("/v1/judgements/precision")
-    async def precision() -> MeasuredPrecision:
-        told = [one.right for one in stand_in.judged if one.draw is not None]
-        share = sum(map(bool, told)) / len(told) if len(told) >= 20 else None
-        return MeasuredPrecision(
-            precision_at_10=share,
-            low=None if share is None else share - 0.1,
-            high=None if share is None else share + 0.1,
-            judged=len(told),
-        )
+    install_judging(app, stand_in)
 
     @app.post("/v1/uploads")
     async def keep(file: Annotated[UploadFile, File()]) -> Uploaded:
