@@ -3,7 +3,7 @@
 import io
 import os
 import tempfile
-from typing import IO, Any
+from typing import Any
 
 
 class Spool:
@@ -11,20 +11,22 @@ class Spool:
 
     def __init__(self, folder: str) -> None:
         # No name: nothing is left of it, even by a process that is killed.
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            # A descriptor, which the parts of a form that nobody closed close when they go.
+            self._fd = os.dup(file.fileno())
         self._open = 0
         self.size = 0
 
     def begin(self) -> "SpooledPart":
         """Return the next part, whose bytes are written before those of another one."""
         self._open += 1
-        return SpooledPart(self, self._file.fileno())
+        return SpooledPart(self, self._fd)
 
     def leave(self) -> None:
         """Close the file with its last part."""
         self._open -= 1
         if not self._open:
-            self._file.close()
+            os.close(self._fd)
 
 
 class SpooledPart(io.RawIOBase):

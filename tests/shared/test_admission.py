@@ -1,5 +1,6 @@
 """Calls are let in or refused by their heads: over raw sockets, to a real server."""
 
+import gc
 import json
 import os
 import socket
@@ -275,6 +276,19 @@ def test_files_of_forms_have_a_bound_of_their_own_on_disk(world):
         status, headers, body = ask_form(world, b"disk", b"files", bytes(4 * MIB))
     assert (status, headers["retry-after"]) == (429, "1")
     assert "ISE_SPOOL" in body["detail"]
+
+
+def test_a_spool_that_nobody_closed_closes_with_its_parts(tmp_path):
+    spool = Spool(str(tmp_path))
+    part = spool.begin()
+    part.write(b"abc")
+    fd = part.fileno()
+    # As of a request that was cancelled, in one circle with its traceback.
+    part.circle = spool.circle = [part, spool]
+    del part, spool
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
 
 
 def test_a_part_of_a_spool_reads_as_a_file(tmp_path):
