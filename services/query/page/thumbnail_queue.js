@@ -29,7 +29,8 @@ export class ThumbnailQueue {
       this.#fast = took < 200 && (Math.abs(y - this.#last.y) / took) * 1000 > FAST;
       this.#last = { at, y };
     }
-    if (!this.#fast || at - this.#flushed > IN_PASSING_MS) this.#flush();
+    if (!this.#fast) this.#flush();
+    else if (at - this.#flushed > IN_PASSING_MS) this.#flush(isInSight);
     if (!this.#fast) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -53,10 +54,12 @@ export class ThumbnailQueue {
     img.removeAttribute("src");
   }
 
-  #flush() {
+  #flush(isWanted = () => true) {
     this.#flushed = performance.now();
-    for (const [img, url] of this.#waiting) this.#load(img, url);
-    this.#waiting.clear();
+    for (const [img, url] of [...this.#waiting].filter(([img]) => isWanted(img))) {
+      this.#waiting.delete(img);
+      this.#load(img, url);
+    }
   }
 
   #load(img, url) {
@@ -97,4 +100,9 @@ export class ThumbnailQueue {
       if (this.#stops.get(img) === stop) this.#stops.delete(img);
     }
   }
+}
+
+function isInSight(img) {
+  const { top, bottom } = img.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
 }
