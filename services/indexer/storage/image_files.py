@@ -11,6 +11,7 @@ from typing import IO, BinaryIO
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.sidecar import first_of, names_beside, sidecar_of
+from services.indexer.storage import image_names
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from services.indexer.storage.large_video import LargeVideo
 from shared.core.errors import (
@@ -68,7 +69,7 @@ class ImageFiles:
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
         """Stores an upload durably. `name` is only remembered, as its uri."""
-        key = _upload(image_id)
+        key = image_names.upload(image_id)
         if not self._kept.has(key):
             self._kept.write(key, data, "upload")
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
@@ -82,15 +83,15 @@ class ImageFiles:
 
     def has_upload(self, image_id: str) -> bool:
         """Return whether an upload is stored, whatever the data folder was called then."""
-        return self._kept.has(_upload(image_id))
+        return self._kept.has(image_names.upload(image_id))
 
     def file(self, image_id: str, place: Place) -> File:
         """Return the file at a location.
 
         Uploads are found by id, even if the data folder has moved.
         """
-        if _is_upload(image_id, place):
-            return self._kept.file(_upload(image_id))
+        if image_names.is_upload(image_id, place):
+            return self._kept.file(image_names.upload(image_id))
         try:
             return self._resolver.file(self._resolver.address(place.path))
         except InvalidInput:
@@ -102,7 +103,7 @@ class ImageFiles:
 
     def sidecar(self, image_id: str, place: Place) -> bytes | None:
         """Return the XMP file beside an image's file, or None. Raises Unavailable."""
-        if _is_upload(image_id, place):
+        if image_names.is_upload(image_id, place):
             return None
         file = self.file(image_id, place)
         if file.is_local:
@@ -197,7 +198,7 @@ class ImageFiles:
 
     def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
         """A JPEG whose longer side is at most the set number of pixels; made once."""
-        key = _thumbnail(image_id)
+        key = image_names.thumbnail(image_id)
         try:
             return self._kept.read(key)
         except FileNotFoundError:
@@ -290,7 +291,7 @@ class ImageFiles:
         Raises NotFound, BadImage.
         """
         try:
-            data = self._kept.read(_thumbnail(image_id))
+            data = self._kept.read(image_names.thumbnail(image_id))
         except FileNotFoundError:
             data = self.picture(image_id, places)
         return images.size(data)
@@ -308,7 +309,7 @@ class ImageFiles:
         gone: list[str] = []
         fault: Exception | None = None
         for image_id, error in zip(
-            image_ids, self._kept.remove_all(map(_keys, image_ids)), strict=True
+            image_ids, self._kept.remove_all(map(image_names.keys, image_ids)), strict=True
         ):
             if error is None:
                 gone.append(image_id)
@@ -323,7 +324,7 @@ class ImageFiles:
         """Return the paths of an image's upload and thumbnail in the data directory, whether or not
         they exist.
         """
-        upload, thumbnail = map(self._here.path, _keys(image_id))
+        upload, thumbnail = map(self._here.path, image_names.keys(image_id))
         return upload, thumbnail
 
 
@@ -343,25 +344,3 @@ def _sha256(content: BinaryIO) -> str:
 def _is_its(sha256: str, image_id: str, place: Place) -> bool:
     """Return whether bytes with this SHA-256 are those of an image."""
     return sha256 == place.sha256 if place.sha256 else id_of_sha256(sha256) == image_id
-
-
-def _keys(image_id: str) -> tuple[str, str]:
-    return _upload(image_id), _thumbnail(image_id)
-
-
-def _upload(image_id: str) -> str:
-    return f"uploads/{_safe(image_id)}"
-
-
-def _thumbnail(image_id: str) -> str:
-    return f"thumbnails/{_safe(image_id)}.jpg"
-
-
-def _is_upload(image_id: str, place: Place) -> bool:
-    return place.path.endswith(f"/{_upload(image_id)}")
-
-
-def _safe(image_id: str) -> str:
-    # An id may be any text. Its hash is a safe name, and spreads files over sub-folders.
-    safe = hashlib.sha256(image_id.encode()).hexdigest()
-    return f"{safe[:2]}/{safe}"
