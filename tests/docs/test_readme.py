@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_pictures_elsewhere(start: Start, home: Path, tmp_path: Path) -> None:
             assert len(found.hits) == len(pictures)
     finally:
         store.kill()
-    assert "embedded" in output
+    assert "pictures added" in output
 
 
 @pytest.mark.slow
@@ -154,7 +155,7 @@ def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
         assert engine.ask(query.get_stats()).model == "external:clip-vit-b32-64"
     assert "photos/7.jpg" in output
     assert '"hits":[{"id":"late"' in output
-    assert "already there  1,001" in output
+    assert re.search(r"there already +1,001\b", output)
 
 
 @needs_programs

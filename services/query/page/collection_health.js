@@ -8,6 +8,7 @@ import { percent } from "./words.js";
 export class Health {
   constructor(section) {
     this.section = section;
+    this.render({ errors: {} });
   }
 
   render({ stats, health, errors }) {

@@ -211,7 +211,7 @@ def test_a_view_in_each_of_its_states(page, full, start, name):
     page.goto(url)
     if view.working is not None:
         view.working(page)
-    look("taking long", "#results > *, #jobs-title")
+    look("taking long", "#results > *:visible, #jobs-title:visible")
     if full.hold is not None:
         full.hold.set()
     assert wrong == []
