@@ -107,6 +107,13 @@ def test_why_it_is_like_that(visitor: Visitor, engine: Engine, sample: Path, by:
         for figure in dialog.locator(".shown").all():
             # Both may still move while the picture itself comes.
             page.wait_for_function(LIES_OVER, arg=figure.element_handle())
+    # The map stays open from picture to picture.
+    title = dialog.get_by_role("heading", level=2)
+    first = title.inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(title).not_to_have_text(first)
+    expect(dialog.locator("canvas.heat")).to_have_count(1 if by == "term" else 2)
+    assert is_drawn(page, "#hit .shown:not(.other) canvas.heat")
     why.click()
     expect(dialog.locator("canvas.heat")).to_have_count(0)
 
