@@ -178,7 +178,7 @@ class StandIn:
             snapshot=7,
             version="7.0",
             model="stand-in",
-            recall=_recall(mode, options, len(among) / len(self.pictures)),
+            recall=_recall(mode, options, len(among) / max(1, len(self.pictures))),
             timings_ms={"embed": 8.41, "probe": 0.2, "scan": 2.9},
         )
 

@@ -55,7 +55,7 @@ class View:
 
     path: str
     full: str
-    empty: str | None = ".state"
+    empty: str | None = ".state:not(.error)"
     loading: str = ".blocks"
     error: str = ".state.error"
     working: Callable[[Page], None] | None = None
