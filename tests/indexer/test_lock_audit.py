@@ -11,6 +11,7 @@ from shared.core.errors import Unavailable
 from shared.objects.address import Address
 from shared.objects.store import Objects
 from tests.indexer import lock_audit
+from tests.indexer.s3 import CREDENTIALS
 
 
 @pytest.fixture
@@ -26,7 +27,11 @@ def asked():
     return ask
 
 
-def test_a_call_under_the_lock_of_publications_or_a_transaction_fails_a_test(database, asked):
+def test_a_call_under_the_lock_of_publications_or_a_transaction_fails_a_test(
+    database, asked, monkeypatch
+):
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
     lock = PublishLock(database)
     assert asked() == []
     with lock, lock:
