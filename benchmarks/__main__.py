@@ -1,12 +1,21 @@
 """`python -m benchmarks`: what `make bench` and `make bench-scale` call."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import collection, gallery, harness, live, memory_bound, results, scale, text
+from benchmarks import (
+    collection,
+    engine_arguments,
+    gallery,
+    harness,
+    live,
+    memory_bound,
+    results,
+    scale,
+    text,
+)
 from benchmarks.certainty import expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
@@ -52,22 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     hung.add_argument("--pictures", type=int, default=400)
     hung.add_argument("--seconds", type=float, default=120)
 
-    both = commands.add_parser("engines", help="Milvus beside the local engine")
-    both.add_argument("--rows", type=int, default=20_000)
-    both.add_argument("--dim", type=int, default=256)
-    both.add_argument("--queries", type=int, default=300)
-    both.add_argument("--index-types", nargs="+", default=["IVF_FLAT", "IVF_SQ8"])
-    both.add_argument("--vectors", type=Path, help="real ones of a folder, instead of drawn ones")
-    both.add_argument("--uri", default="", help="a Milvus server; by default Milvus Lite's")
-    both.add_argument(
-        "--python",
-        default=os.environ.get("ISE_MILVUS_PYTHON", ""),
-        help="starts the server of the package `milvus`, which this interpreter has",
-    )
-
-    both.add_argument(
-        "--quick", action="store_true", help="Milvus at set numbers of lists, with no curve"
-    )
+    engine_arguments.add_to(commands)
 
     over_http = commands.add_parser("http", help="what HTTP and the re-rank add to a search by id")
     _sized(over_http)

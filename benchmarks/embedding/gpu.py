@@ -45,7 +45,7 @@ _PHOTOS = 512
 
 @dataclass(frozen=True)
 class Asked:
-    """Where, by which engine (a bare loop of `eager` isn't compiled, either), and how much."""
+    """The device, the engine (a bare loop of `eager` isn't compiled, either), and the amount."""
 
     device: torch.device
     inference: Inference

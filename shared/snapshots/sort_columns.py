@@ -66,7 +66,7 @@ class SortColumns:
 
 
 class SortCollector:
-    """What images are sorted by, in the order of their rows, until it is columns."""
+    """Collects the values that images are sorted by, in the order of their rows."""
 
     def __init__(self, names: Spool) -> None:
         self._names = names

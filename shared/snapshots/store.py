@@ -1,6 +1,7 @@
 """The snapshots of a data directory, and which of them is in use."""
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from shared.core.errors import Corrupt, NotFound
 from shared.files import durable, sums
-from shared.snapshots.manifest import Manifest, SegmentFile, parsed
+from shared.snapshots.manifest import LabelsManifest, Manifest, SegmentFile, parsed
+
+log = logging.getLogger(__name__)
 
 CURRENT = "CURRENT"
 _MANIFEST = "manifest.json"
@@ -139,6 +142,16 @@ class SnapshotStore:
         if not intact:
             raise Corrupt(f"{path} is damaged: it doesn't match the manifest of its snapshot.")
         return path
+
+    def intact_labels(self, manifest: Manifest) -> LabelsManifest | None:
+        """Return the labels of a snapshot, or None where a file of them is damaged."""
+        try:
+            for file in manifest.label_files():
+                self.verified(file)
+        except Corrupt as error:
+            log.error("labels are dropped: %s", error)
+            return None
+        return manifest.labels
 
 
 def number_in(text: str, where: object) -> int:

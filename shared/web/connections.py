@@ -21,7 +21,7 @@ REFUSED = "ise.refused"
 
 
 class Told:
-    """When a connection may call again, as it was told with its last refusal."""
+    """The time at which a connection may call again, told with its last refusal."""
 
     until = 0.0
 

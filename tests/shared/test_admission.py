@@ -1,8 +1,6 @@
 """Calls are let in or refused by their heads: over raw sockets, to a real server."""
 
-import gc
 import json
-import os
 import socket
 import threading
 import time
@@ -32,7 +30,6 @@ from shared.web.body import BodyMiddleware
 from shared.web.keys import Scope
 from shared.web.places import Places
 from shared.web.scoped import ScopedRoute, needs
-from shared.web.spool import Spool
 
 MIB = 2**20
 HEAD = b"POST /v1/%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -276,38 +273,6 @@ def test_files_of_forms_have_a_bound_of_their_own_on_disk(world):
         status, headers, body = ask_form(world, b"disk", b"files", bytes(4 * MIB))
     assert (status, headers["retry-after"]) == (429, "1")
     assert "ISE_SPOOL" in body["detail"]
-
-
-def test_a_spool_that_nobody_closed_closes_with_its_parts(tmp_path):
-    spool = Spool(str(tmp_path))
-    part = spool.begin()
-    part.write(b"abc")
-    fd = part.fileno()
-    # As of a request that was cancelled, in one circle with its traceback.
-    part.circle = spool.circle = [part, spool]
-    del part, spool
-    gc.collect()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(fd)
-
-
-def test_a_part_of_a_spool_reads_as_a_file(tmp_path):
-    spool = Spool(str(tmp_path))
-    first = spool.begin()
-    first.write(b"first")
-    lines = spool.begin()
-    lines.write(b"one\ntwo\n" + b"x" * 100_000 + b"\nlast")
-    lines.seek(0)
-    assert [len(line) for line in lines] == [4, 4, 100_001, 4]
-    lines.seek(-4, os.SEEK_END)
-    assert (lines.read(), lines.read(5), lines.tell()) == (b"last", b"", 100_013)
-    first.seek(1)
-    assert first.read(100) == b"irst"
-    descriptor = first.fileno()
-    for part in (first, first, lines):
-        part.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(descriptor)
 
 
 def test_the_number_of_pictures_is_told_by_a_header_or_estimated(service):

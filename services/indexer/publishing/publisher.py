@@ -36,7 +36,7 @@ from shared.core.engine import Engine
 from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured, NotFound
 from shared.core.trace import span
 from shared.files import durable
-from shared.snapshots.manifest import LabelsManifest, Manifest
+from shared.snapshots.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -286,7 +286,7 @@ class Publisher:
         with self._segments.using(older.files()):
             for file in older.vital_files():
                 self._snapshots.verified(file)
-            fingerprint, labels = older.visual.fingerprint, self._intact_labels(older)
+            fingerprint, labels = older.visual.fingerprint, self._snapshots.intact_labels(older)
 
             def make(current: Manifest) -> Manifest:
                 visual = current.visual
@@ -307,16 +307,6 @@ class Publisher:
                 )
 
             return self.publish(make, of=number)
-
-    def _intact_labels(self, older: Manifest) -> LabelsManifest | None:
-        """Return the labels of a snapshot, or None where a file of them is damaged."""
-        try:
-            for file in older.label_files():
-                self._snapshots.verified(file)
-        except Corrupt as error:
-            log.error("labels are dropped: %s", error)
-            return None
-        return older.labels
 
     def settled(self) -> NDArray[np.int64]:
         """Return the deleted images, but none whose deletion may still fail."""

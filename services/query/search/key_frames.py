@@ -136,7 +136,7 @@ class Framed:
 
     @property
     def by_frame(self) -> "FrameHits | None":
-        """What hits tell of frames; None where the space has none."""
+        """Return the frames by which hits were found; None where the space has none."""
         if self.nearest is None:
             return None
         ordinals = self.candidates.ordinals[self.is_by_frame]

@@ -34,7 +34,7 @@ class ScaleLimits:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a process is to make. frames: as of `worker.REQUEST`. file: see `thumbnail`."""
+    """A call of a process. frames: as in `worker.REQUEST`. file: as in `thumbnail`."""
 
     data: bytes
     pixels: int
