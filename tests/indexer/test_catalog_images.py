@@ -53,6 +53,21 @@ def test_metadata_is_joined_and_the_later_value_holds(images, entry):
     assert images.get(A)[1].metadata == {"by": "Ann", "year": 2000, "place": "Bonn"}
 
 
+def test_features_of_images_read_a_while_ago_change_nothing_else(images, entry, feature_place):
+    """As of a re-embedding, during which a sync and a user go on."""
+    read = [entry("a", "/p/1", tags=["old"], metadata={"x": 1}), entry("c", "/p/3")]
+    images.record([entry("a", "/p/1", tags=["old"]), entry("a", "/p/2"), entry("c", "/p/3")], {})
+    images.record([entry("b", "/p/1")], {})
+    images.patch(A, ["new"], {"y": 2})
+    images.remove([images.ordinal(content_id(b"c"))])
+    before = {name: images.places(content_id(name)) for name in (b"a", b"b")}
+    assert images.record_features(read, {A: [feature_place(row=0)]}) == []
+    assert {name: images.places(content_id(name)) for name in before} == before
+    assert (images.get(A)[1].tags, images.get(A)[1].metadata) == (["new"], {"y": 2})
+    assert A not in images.without_features(feature_place().fingerprint)
+    assert images.count() == 2
+
+
 def test_every_change_takes_a_higher_revision(images, entry):
     seen = [revision(images)]
     for change in (

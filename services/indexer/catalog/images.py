@@ -57,25 +57,18 @@ class Images:
         places: Mapping[str, Sequence[FeaturePlace]],
         bury: Bury | None = None,
         undo: str | None = None,
-        present_only: bool = False,
     ) -> list[str]:
         """Adds images, or joins places, tags and metadata to those that are there.
 
         `places` gives, by image id, where features were stored. An image whose path another one
         has now loses the path. Gives the ids of those that so lost their last one: they stay, and
         so do the tags of those that lost another, unless `bury` is given, which deletes. `undo`:
-        the job that the change can be taken back by. `present_only`: images that are gone, as those
-        that were deleted meanwhile, are not added.
+        the job that the change can be taken back by.
         """
         with (
             self.database.write() as db,
             noting(db, undo, _touched(db, entries) if undo else ()) as changing,
         ):
-            if present_only:
-                there = _ordinals(db, [entry.id for entry in entries])
-                entries = [entry for entry in entries if entry.id in there]
-                if not entries:
-                    return []
             for fingerprint in {place.fingerprint for some in places.values() for place in some}:
                 check_together(db, fingerprint)
             change = next_revision(db)
@@ -113,6 +106,29 @@ class Images:
             recall(db, new)
             promote_second_files(db, lost)
             return left_without_place(db, lost, bury)
+
+    def record_features(
+        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
+    ) -> list[str]:
+        """Note where features of images that are still there were stored, and their files' facts.
+
+        Nothing else of the entries: they were read a while ago, and images may have been deleted,
+        moved or retagged since. Gives the ids of those that lost their last path: none.
+        """
+        with self.database.write() as db:
+            columns = select(images.c.id, images.c.ordinal, images.c.file)
+            there = {
+                row.id: row for row in among(db, columns, images.c.id, [e.id for e in entries])
+            }
+            present = [entry for entry in entries if entry.id in there]
+            if present:
+                for fingerprint in {one.fingerprint for some in places.values() for one in some}:
+                    check_together(db, fingerprint)
+                change = next_revision(db)
+                touch(db, put_facts(db, present, there), change)
+                stored = {there[e.id].ordinal: places.get(e.id, ()) for e in present}
+                put_features(db, stored, (), change)
+        return []
 
     def over_bounds(self, annotations: Sequence[Saying]) -> dict[int, str]:
         """Return those that are more than their images can hold, each with the reason."""
@@ -322,11 +338,6 @@ def _put(
     changed = {row["its_ordinal"] for row in described}
     changed |= put_facts(db, entries, there)
     return numbers, {numbers[entry.id] for entry in new}, changed
-
-
-def _ordinals(db: Connection, ids: Sequence[str]) -> dict[str, int]:
-    rows = among(db, select(images.c.id, images.c.ordinal), images.c.id, ids)
-    return {row.id: row.ordinal for row in rows}
 
 
 def _row(entry: Entry, metadata: dict[str, Any], change: int) -> dict[str, Any]:

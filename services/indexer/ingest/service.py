@@ -8,7 +8,13 @@ from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
 from services.indexer.ingest.file_reader import LargeVideos, no_large_video
-from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings, IngestTools
+from services.indexer.ingest.pipeline import (
+    Ingest,
+    IngestResult,
+    IngestSettings,
+    IngestTools,
+    Record,
+)
 from services.indexer.ingest.second_files import SecondFiles
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.collection import Collection
@@ -53,14 +59,14 @@ class IngestService:
         """Ingest the files of `source`. Raises ModelDrift.
 
         `follows`: delete an image whose last path another one takes over. `confined`: other workers
-        read in ISE_INGEST_ROOTS alone. `present_only`: add no image, such as one that
-        was deleted meanwhile.
+        read in ISE_INGEST_ROOTS alone. `present_only`: note the features of images that
+        are still there, and nothing else.
         """
         self._compatibility.check_drift(pair)
         undo = job.id or None
-        record = partial(self._record_burying, undo) if follows else None
+        record: Record | None = partial(self._record_burying, undo) if follows else None
         if present_only:
-            record = partial(self._images.record, undo=undo, present_only=True)
+            record = self._images.record_features
         joining = SecondFiles(
             self._images,
             pair,
@@ -85,9 +91,11 @@ class IngestService:
         return self._sharing is not None and self._sharing.help(self._take)
 
     def _take(self, task: Task, job: JobContext) -> IngestResult:
-        record = partial(self._record_burying, job.id or None) if task.follows else None
+        record: Record | None = None
+        if task.follows:
+            record = partial(self._record_burying, job.id or None)
         if task.present_only:
-            record = partial(self._images.record, undo=job.id or None, present_only=True)
+            record = self._images.record_features
         return Ingest(self._tools, task.pair, job, task.source, record).run(task.files)
 
     def _record_burying(

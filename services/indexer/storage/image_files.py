@@ -165,7 +165,12 @@ class ImageFiles:
     def _bytes(self, image_id: str, place: Place) -> bytes | None:
         """Return the bytes at a location, or None if they are another picture's by now."""
         # The limit may have been lowered since the file was added.
-        data = self.file(image_id, place).read(max(self._max_bytes, place.bytes))
+        file, most = self.file(image_id, place), max(self._max_bytes, place.bytes)
+        is_large = isinstance(file, LocalFile) and place.bytes > self._max_bytes
+        # Not all of a large file is held to find that it is another one by now.
+        if is_large and not _is_its(file.sha256(most), image_id, place):
+            return None
+        data = file.read(most)
         found = hashlib.sha256(data).hexdigest()
         return data if _is_its(found, image_id, place) else None
 

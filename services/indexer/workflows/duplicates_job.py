@@ -21,6 +21,7 @@ from services.indexer.storage.image_files import ImageFiles
 from shared.core import failpoints
 from shared.core.errors import BadImage, NotFound, Unavailable
 from shared.media.several import SINGLE, has_several
+from shared.media.video_head import VIDEOS
 
 if TYPE_CHECKING:
     from services.indexer.comparing.look import Look
@@ -160,6 +161,8 @@ class DuplicatesJob:
         for one in self._pairs.pictures([ordinal]).values():
             if one.file.get("format") in SINGLE:
                 several = False
+                continue
+            if one.file.get("format") in VIDEOS:
                 continue
             try:
                 data, _ = self._files.read(one.id, self._images.places(one.id))

@@ -85,11 +85,11 @@ class FramesJob:
         """
         try:
             frames = self._files.key_frames(image_id, self._images.places(image_id), self._most)
-        except Unavailable as error:
-            # Of a source that may answer the next time.
+        except (NotFound, Unavailable) as error:
+            # Of a drive that isn't mounted, or a source that may answer the next time.
             job.fail(image_id, error.detail)
             return 0
-        except (NotFound, BadImage) as error:
+        except BadImage as error:
             job.fail(image_id, error.detail)
             frames = []
         else:
