@@ -249,8 +249,9 @@ class Container:
     def stop(self) -> None:
         self.interrupt()
         self._upkeep.stop()
-        self._housekeeping.stop()
+        # First, as the housekeeping may be removing files itself.
         self.removal.stop()
+        self._housekeeping.stop()
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()

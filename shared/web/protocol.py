@@ -126,8 +126,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._has_head = False
         self._silent = 0
-        if not self._is_closing:
-            super().on_message_complete()
+        if self._is_closing:
+            return
+        super().on_message_complete()
+        if not self.is_answering:
+            # The rest of a body that was refused: only now does the connection wait for a next one.
+            self._end_head_timer()
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -158,7 +166,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if not self.is_answering:
+        if self.is_answering:
+            return
+        if self._has_head:
+            self._end()
+        else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
 
     def _end_head_timer(self) -> None:

@@ -10,12 +10,13 @@ class Spool:
     """A temporary file without a name, which ends with the last of its parts."""
 
     def __init__(self, folder: str) -> None:
+        self._fd = -1
+        self._open = 0
+        self.size = 0
         # No name: nothing is left of it, even by a process that is killed.
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             # A descriptor, which the parts of a form that nobody closed close when they go.
             self._fd = os.dup(file.fileno())
-        self._open = 0
-        self.size = 0
 
     def begin(self) -> "SpooledPart":
         """Return the next part, whose bytes are written before those of another one."""
@@ -26,6 +27,12 @@ class Spool:
         """Close the file with its last part."""
         self._open -= 1
         if not self._open:
+            os.close(self._fd)
+            # By now the number may be another file's.
+            self._fd = -1
+
+    def __del__(self) -> None:
+        if not self._open and self._fd >= 0:
             os.close(self._fd)
 
 
@@ -93,4 +100,5 @@ class SpooledPart(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             super().close()
+            self._fd = -1
             self._spool.leave()

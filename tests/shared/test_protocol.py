@@ -207,15 +207,15 @@ def test_more_bytes_do_not_prolong_the_time_of_a_head(port, monkeypatch):
     assert received.startswith(b"HTTP/1.1 408 ")
 
 
+def refusing() -> FastAPI:
+    app = FastAPI()
+    app.post("/no")(lambda: JSONResponse({"detail": "no"}, 401))
+    return app
+
+
 def test_the_rest_of_a_body_that_was_refused_may_not_come_for_ever(monkeypatch):
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
-    app = FastAPI()
-
-    @app.post("/no")
-    async def refuse() -> JSONResponse:
-        return JSONResponse({"detail": "no"}, 401)
-
-    with served(app) as port, connect(port) as connection:
+    with served(refusing()) as port, connect(port) as connection:
         connection.sendall(b"POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
         received = connection.recv(65536)
         deadline = time.monotonic() + 120
@@ -233,6 +233,20 @@ def test_the_rest_of_a_body_that_was_refused_may_not_come_for_ever(monkeypatch):
     assert ended
     # One answer to one request.
     assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_connection_stays_after_the_rest_of_a_body_that_was_refused(monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    with served(refusing()) as port, connect(port) as connection:
+        for _ in range(2):
+            connection.sendall(b"POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n")
+            assert b" 401 " in connection.recv(65536)
+            connection.sendall(b"x" * 90_000)
+            # It is idle, and not in the middle of a head.
+            connection.settimeout(0.8)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            connection.settimeout(60)
 
 
 @pytest.mark.parametrize("protocol_name", [b"h2c", b"websocket"])

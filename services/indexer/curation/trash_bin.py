@@ -123,7 +123,7 @@ class TrashBin:
 
     def _purge(self, before: str | None) -> int:
         gone = self._trash.purge(before)
-        self._removal.drain()
+        self._removal.begin()
         return gone
 
     def _shown(self, one: Trashed) -> TrashedImage:

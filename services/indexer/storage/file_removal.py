@@ -10,7 +10,7 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.locks import RemovalLock
 from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.storage.image_files import ImageFiles
-from shared.core.errors import ISEError
+from shared.core.errors import ISEError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,12 @@ class FileRemoval:
             while not self._stopping and (ids := self._listed.due(after, _AT_ONCE)):
                 after = ids[-1]
                 with self._lock:
-                    self._remove(ids)
+                    fault = self._remove(ids)
+                if isinstance(fault, Unavailable):
+                    raise fault
+                if fault is not None:
+                    # Of some of these alone; the others' don't wait for them.
+                    log.warning("some files of deleted images are removed later: %s", fault)
         except (ISEError, OSError, SQLAlchemyError) as error:
             log.warning("files of deleted images are removed later: %s", error)
 
@@ -79,9 +84,9 @@ class FileRemoval:
                 self._again = False
             self.drain()
 
-    def _remove(self, ids: Sequence[str]) -> None:
+    def _remove(self, ids: Sequence[str]) -> Exception | None:
+        """Return the first reason for which files stay."""
         needed = self._listed.needed(ids)
         removed, fault = self._files.remove([one for one in ids if one not in needed])
         self._listed.forget([*needed, *removed])
-        if fault is not None:
-            raise fault
+        return fault
