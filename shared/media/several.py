@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 
+from PIL.MpoImagePlugin import MpoImageFile
+
 from shared.core.errors import BadImage
 from shared.media import images
 from shared.media.boxes import boxes
@@ -31,7 +33,10 @@ _MOTION = re.compile(rb"(?:Micro|Motion)(?:Photo|Video)(?:=[\"']|>)\s*1\b")
 """XMP of a photo that a video follows, as phones write it."""
 _MOTION_TRAILER = b"MotionPhoto_Data"
 _NEAR = 2**18
-"""Bytes at the ends of a JPEG that may tell of a video."""
+"""Bytes at the beginning of a file that may tell of a video."""
+_INDEX, _ENTRIES = b"MPF\0", 0xB002
+"""Mark of an index of several JPEGs in one file, and the tag of its list."""
+_MAPS_OF_LIGHT = (b"hdrgm", b"HDRGainMap", b"urn:iso:std:iso:ts:21496")
 
 
 def has_several(data: bytes) -> bool:
@@ -54,9 +59,33 @@ def has_several(data: bytes) -> bool:
 
 def _jpeg(data: bytes) -> Iterator[bool]:
     """A video behind a photo counts; a preview or a map of its light is no other picture."""
-    moves = _MOTION.search(data, 0, _NEAR) is not None
     yield True
-    yield moves or data.find(_MOTION_TRAILER, max(0, len(data) - _NEAR)) >= 0
+    # The name of the trailer stands before the video.
+    yield _moves(data) or _MOTION_TRAILER in data or _has_other_views(data)
+
+
+def _moves(data: bytes) -> bool:
+    return _MOTION.search(data, 0, _NEAR) is not None
+
+
+def _has_other_views(data: bytes) -> bool:
+    """Tell whether more pictures follow a JPEG: another eye's, or of a row; its index says which.
+
+    A thumbnail and a map of light, whose kind is undefined, are no other picture.
+    """
+    if _INDEX not in data[:_NEAR]:
+        return False
+    try:
+        _, image = images.opened(data)
+        entries = MpoImageFile.adopt(image).mpinfo[_ENTRIES]  # type: ignore[arg-type, index]
+    except BadImage:
+        return False
+    except (KeyError, OSError, SyntaxError, TypeError, ValueError, struct.error):
+        # Nobody knows, so it is left alone.
+        return True
+    kinds = {entry["Attribute"]["MPType"] for entry in entries[1:]}
+    is_undefined = "Undefined" in kinds and not any(mark in data for mark in _MAPS_OF_LIGHT)
+    return is_undefined or any(kind.startswith("Multi-Frame") for kind in kinds)
 
 
 def _gif(data: bytes) -> Iterator[bool]:
@@ -121,8 +150,10 @@ def _tiff(data: bytes) -> Iterator[bool]:
 
 
 def _heif(data: bytes) -> Iterator[bool]:
-    """Sequences have a track beside the still picture; else its items are counted."""
-    if any(box.kind == b"moov" for box in boxes(data)):
+    """Sequences have a track beside the still picture, and photos that move a video; else its items
+    are counted.
+    """
+    if _moves(data) or any(box.kind in (b"moov", b"mpvd") for box in boxes(data)):
         yield from (True, True)
         return
     try:

@@ -32,7 +32,7 @@ def test_a_file_of_two_pictures_has_several_and_of_one_has_not(form):
     assert not has_several(one)
     assert has_several(saved(form, 2))
     assert has_several(saved(form, 3))
-    # A second one that isn't there is never shown.
+    # What can't be read ends the search.
     assert not has_several(one[: len(one) // 2])
 
 
@@ -67,7 +67,7 @@ def test_a_png_whose_only_frame_is_another_picture_has_several():
     [
         (b'GCamera:MotionPhoto="1"', b""),
         (b"<GCamera:MicroVideo>1</GCamera:MicroVideo>", b""),
-        (b"", b"MotionPhoto_Data\0\0\0\x18ftypmp42"),
+        (b"", b"MotionPhoto_Data\0\0\0\x18ftypmp42" + bytes(2**20)),
     ],
 )
 def test_a_photo_that_a_video_follows_has_several(before, after):
@@ -96,3 +96,18 @@ def test_a_tiff_whose_pages_are_a_ring_ends():
     (count,) = struct.unpack_from("<H", ring, first)
     struct.pack_into("<I", ring, first + 2 + 12 * count, first)
     assert has_several(bytes(ring))
+
+
+@pytest.mark.parametrize(
+    "after", [struct.pack(">I4s", 16, b"mpvd") + bytes(8), b'GCamera:MotionPhoto="1"']
+)
+def test_a_heif_that_a_video_follows_has_several(after):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    assert has_several(saved("HEIF", 1) + after)
+
+
+def test_a_jpeg_of_several_views_has_several_and_one_with_a_map_of_its_light_has_not():
+    views = saved("MPO", 2)
+    assert has_several(views)
+    assert not has_several(views + b"hdrgm:Version")
+    assert not has_several(saved("MPO", 1))

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder import fingerprint
-from services.embedder.engines import converter, processor
+from services.embedder.engines import converter
 from services.embedder.engines.calibration import calibration_of
 from services.embedder.engines.choice import Chooser, Chosen, EngineOptions
 from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import EngineUnavailable
-from services.embedder.engines.engine_options import Inference, Precision
+from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.quantized import QuantizedNetwork, drawn_calibration
 from services.embedder.engines.speed import Speed
@@ -105,9 +105,7 @@ class Backbone:
 
         def choose() -> None:
             try:
-                if is_long and Inference.OPENVINO not in options.kinds():
-                    # The threads of OpenVINO would keep this priority, and serve with it later.
-                    processor.yield_to_others()
+                # At the usual priority: processes and threads that serve later inherit it.
                 chooser = Chooser(self.network, size, self.fingerprint, options)
                 if options.device.type != "cpu":
                     self._chosen = Chosen(chooser.stopgap())

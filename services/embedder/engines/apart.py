@@ -78,8 +78,8 @@ class ApartEngine:
                 weakref.finalize(self, _end, self._channel, self._process)
                 # The process has read its network once it is ready.
                 self._answer(_COMPILE_S)
-        except RuntimeError as error:
-            raise EngineUnavailable(str(error)) from error
+        except (RuntimeError, OSError) as error:
+            raise EngineUnavailable(f"{type(error).__name__}: {error}") from error
 
     @property
     def pid(self) -> int:
@@ -87,6 +87,16 @@ class ApartEngine:
         return self._process.pid
 
     def __call__(self, pixels: Pixels) -> Floats:
+        try:
+            return self._features(pixels)
+        except (_Failed, torch.OutOfMemoryError):
+            raise
+        except BaseException as error:
+            # Answers may be left, which the next call would take for its own.
+            self._broken(type(error).__name__)
+            raise
+
+    def _features(self, pixels: Pixels) -> Floats:
         parts, failures = [], []
         starts = range(0, len(pixels), self._most)
         for number in range(len(starts) + SLOTS):
@@ -111,6 +121,9 @@ class ApartEngine:
         """Start the process, with one end of a channel and memory for `shape`."""
         size = int(np.prod(shape))
         ours, theirs = socket.socketpair()
+        for limit in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            # Else one that hangs in the middle of an answer would be waited for for ever.
+            ours.setsockopt(socket.SOL_SOCKET, limit, struct.pack("ll", int(_CALL_S), 0))
         self._channel = Connection(ours.detach())
         # Only the process keeps its end open, so that its own end is noticed.
         with theirs, _anonymous_file(size) as memory:

@@ -2,8 +2,10 @@
 
 import mmap
 import os
+import select
 import signal
 import struct
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -49,10 +51,21 @@ def work(argv: list[str]) -> None:
     except (EngineUnavailable, RuntimeError) as error:
         _tell(service, Outcome.FAILED, str(error).partition("\n")[0].encode())
         return
+    threading.Thread(target=_end_with, args=(service.fileno(),), daemon=True).start()
     # This thread's own pass, at the usual priority: nothing is compiled in it.
     engine(slots[0, :1])
     _tell(service, Outcome.FEATURES, b"")
     serve(service, engine, slots)
+
+
+def _end_with(channel: int) -> None:
+    """End this process with the service, even in the middle of a pass."""
+    if sys.platform != "linux":
+        return
+    watch = select.poll()
+    watch.register(channel, select.POLLRDHUP)
+    watch.poll()
+    os._exit(0)
 
 
 def serve(service: Connection, engine: Engine, slots: Pixels) -> None:

@@ -73,15 +73,29 @@ class Ranking:
 
     def within(self, budget: float) -> Choice:
         """Return the longest list of which at most that share is wrong, with 95 % confidence."""
-        allowed = np.floor(budget * np.arange(1, len(self.deletions) + 1) + 1e-9)
-        for count in range(len(self.deletions), 0, -1):
+        count = len(self.deletions)
+        while count:
+            allowed = math.floor(budget * count + 1e-9)
             expected = float(self.expected[count - 1])
-            if expected > allowed[count - 1] + 1:
-                continue
             most = quantile(expected, self.shape, self.clump)
-            if most <= allowed[count - 1]:
+            if most <= allowed:
                 return Choice(self.deletions, count, expected, most)
+            # No longer list of which more are expected is within what this one is allowed.
+            bound = self._greatest_mean(allowed)
+            within = int(np.searchsorted(self.expected[:count], bound, side="right"))
+            count = min(count - 1, within)
         return Choice(self.deletions, 0, 0.0, 0)
+
+    def _greatest_mean(self, allowed: int) -> float:
+        """Return a number that is hardly over the greatest mean whose quantile is allowed."""
+        low, high = 0.0, allowed + 1.0
+        while high - low > 1e-9 * (1 + high):
+            middle = (low + high) / 2
+            if quantile(middle, self.shape, self.clump) <= allowed:
+                low = middle
+            else:
+                high = middle
+        return high
 
 
 def rank(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.indexer.comparing.budget import Edge, quantile, rank
+from services.indexer.comparing.budget import Deletion, Edge, Ranking, quantile, rank
 from services.indexer.comparing.judge import Judge, packaged
 
 SURE, DOUBTFUL = 12.0, 1.5
@@ -108,3 +108,17 @@ def test_look_alikes_get_rarer_with_the_score_and_never_impossible():
     shares = [packaged().wrong_share(score) for score in range(-10, 60)]
     assert shares == sorted(shares, reverse=True)
     assert shares[-1] >= 0 < shares[20]
+
+
+def test_a_long_list_is_cut_as_if_every_length_were_tried():
+    rng = np.random.default_rng(0)
+    for scale in (0.2, 0.7, 1.5):
+        expected = np.cumsum(rng.gamma(0.05, scale, 3000))
+        ranking = Ranking([Deletion(1, 2, 0.0, 1.0, exact=False)] * 3000, expected, 2.0, 1.5)
+        for budget in (0.005, 0.01, 0.02, 0.05):
+            fits = [
+                count
+                for count in range(1, 3001)
+                if quantile(expected[count - 1], 2.0, 1.5) <= int(budget * count + 1e-9)
+            ]
+            assert ranking.within(budget).within == max(fits, default=0)
