@@ -60,6 +60,20 @@ export class Grid {
     this.#draw();
   }
 
+  /** A hit of the first row in sight, and where its row begins on the screen: {id, edge}; null at the top. */
+  anchor() {
+    const row = scrollY > 0 ? this.#rows.find((one) => this.#edge(one) + one.height + this.caption > 0) : null;
+    return row ? { id: this.#hits[row.first].id, edge: this.#edge(row) } : null;
+  }
+
+  /** Scrolls to an anchor, whose hits may be in other rows by now; tells whether it is there. */
+  restore({ id, edge }) {
+    const index = this.#hits.findIndex((hit) => hit.id === id);
+    const row = index < 0 ? null : this.#rows.find(({ end }) => end > index);
+    if (row) window.scrollBy(0, this.#edge(row) - edge);
+    return Boolean(row);
+  }
+
   /** Brings a hit to the screen and puts the focus on it. */
   focus(index) {
     const row = this.#rows.find(({ first, end }) => index >= first && index < end);

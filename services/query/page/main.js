@@ -275,6 +275,7 @@ selection.listen(byId("results"));
 selection.subscribe(() => results.mark());
 foldRail();
 router.browse = browse;
+router.results = results;
 
 tellConnection();
 paused.look();

@@ -40,6 +40,15 @@ export class Results {
     this.#grid?.focus(this.#search.shown.findIndex((hit) => hit.id === id));
   }
 
+  anchor() {
+    return this.#grid?.anchor() ?? null;
+  }
+
+  /** Scrolls to an anchor where its hit is still one, else to `top`. */
+  restore(anchor, top) {
+    if (!anchor || !this.#grid?.restore(anchor)) window.scrollTo(0, top);
+  }
+
   /** Draws hits anew whose tags are others. */
   renew(ids) {
     this.#grid?.renew(new Set(ids));

@@ -24,6 +24,8 @@ export class Router {
   onClosed = () => {};
   /** The view of the collection that is shown: `around(id)`, `anchor()`. */
   browse = null;
+  /** The grid of hits: `anchor()`, `restore(anchor, top)`. */
+  results = null;
 
   constructor(store, api, sources) {
     this.store = store;
@@ -132,7 +134,7 @@ export class Router {
     // A search that was left while it ran starts over.
     if (search.status === "loading-more") search.status = "ready";
     this.store.show(search);
-    window.scrollTo(0, search.top);
+    this.#restorePlace(search);
     if (search.status === "idle") this.loadStats();
     else if (search.status === "loading") this.#load(search);
   }
@@ -157,7 +159,7 @@ export class Router {
     }
     this.store.changed(search);
     if (search !== this.store.current) return;
-    if (first) window.scrollTo(0, search.top);
+    if (first) this.#restorePlace(search);
     announce(search);
     const { open } = address.read(location.href);
     if (open !== null) this.#openHit(open);
@@ -221,7 +223,15 @@ export class Router {
   }
 
   #leave() {
-    if (this.store.current) this.store.current.top = window.scrollY;
+    const { current } = this.store;
+    if (!current) return;
+    current.top = window.scrollY;
+    if (current.status !== "idle") current.anchor = this.results.anchor();
+  }
+
+  /** Comes back to the hit that was at the top; views of the collection do so themselves. */
+  #restorePlace(search) {
+    this.results.restore(search.status === "idle" ? null : search.anchor, search.top);
   }
 
   #rememberSoon() {
@@ -234,7 +244,7 @@ export class Router {
     clearTimeout(this.#remembering);
     const { status, hits } = this.store.current;
     if (status === "loading") return;
-    const anchor = status === "idle" ? (this.browse?.anchor() ?? null) : null;
+    const anchor = (status === "idle" ? this.browse : this.results)?.anchor() ?? null;
     history.replaceState({ ...history.state, top: window.scrollY, count: hits.length, anchor }, "");
   }
 
