@@ -10,7 +10,8 @@ from tests.browser.asking import HITS, expect_outcome, first_hit
 from tests.e2e.processes import resident_bytes
 
 TOP_ROW = """() => {
-  const hits = [...document.querySelectorAll('.hit')].map((hit) => [hit, hit.getBoundingClientRect()]);
+  const boxed = (hit) => [hit, hit.getBoundingClientRect()];
+  const hits = [...document.querySelectorAll('.hit')].map(boxed);
   const [, { top }] = hits.find(([, { bottom }]) => bottom > 0);
   return hits.filter(([, box]) => Math.abs(box.top - top) < 2).map(
     ([hit]) => hit.querySelector('.name').textContent);
