@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from shared.core import startup_errors
+from shared.core.allocator import bound_arenas
 from shared.core.errors import ISEError
 from shared.core.settings import ServiceSettings, slips
 from shared.core.validation import verdict
@@ -42,6 +43,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
 
     Returns 0, 1 if the service had to give up, or 2 if a setting is wrong.
     """
+    bound_arenas()
     try:
         settings = settings_type()
         settings.check_bind()
