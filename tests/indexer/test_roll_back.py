@@ -1,11 +1,14 @@
 """Snapshots: the way back, which of them are kept, and damage."""
 
+import os
+import time
+
 import pytest
 
 from shared.clients import indexer
 from shared.core.errors import NotFound
 from shared.media.identity import content_id
-from tests.indexer.training import current
+from tests.indexer.training import OTHER, QUICK, current, tagged_folder
 
 
 def test_a_roll_back_keeps_deletes_and_later_adds(service, picture):
@@ -55,6 +58,30 @@ def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monk
     assert len(numbers) == 4
     service.send(indexer.activate_snapshot(built))
     assert all(service.finds_itself(picture(seed)) for seed in range(7))
+
+
+def test_networks_that_no_kept_snapshot_has_go_after_a_day(start, folder_of, picture, monkeypatch):
+    kept = "services.indexer.publishing.retention"
+    monkeypatch.setattr(f"{kept}._KEPT_SNAPSHOTS", 1)
+    monkeypatch.setattr(f"{kept}._KEPT_MILESTONES", 1)
+    with start(learn_after=0) as service:
+        networks = service.data / "networks"
+
+        def stored() -> set[str]:
+            return {folder.name for folder in networks.iterdir() if folder.is_dir()}
+
+        service.ingest(tagged_folder(folder_of), build=False)
+        service.succeeded(service.send(indexer.train_matching(QUICK)))
+        first = stored()
+        service.succeeded(service.send(indexer.train_matching(OTHER)))
+        [second] = stored() - first
+        service.add(picture(90))
+        assert stored() == {*first, second}
+        for name in (*first, second):
+            os.utime(networks / name, (0, time.time() - 25 * 3600))
+        service.add(picture(91))
+        assert stored() == {second}
+        assert service.tagged("dog")
 
 
 def test_a_snapshot_with_a_damaged_file_is_not_activated(service, picture):

@@ -22,13 +22,14 @@ _KEPT_MILESTONES = 5
 
 
 class Retention:
-    """Removes snapshots past the kept ones, and the segments that only they had."""
+    """Removes snapshots past the kept ones, and the segments and networks that only they had."""
 
     def __init__(self, index: IndexFiles) -> None:
         self._migrations = index.migrations
         self._snapshots = index.snapshots
         self._segments = index.segments
         self._spaces = index.spaces
+        self._networks = index.networks
         # Manifests never change, and each publication reads all of them.
         self._read: dict[int, Manifest] = {}
 
@@ -64,8 +65,9 @@ class Retention:
         return Kept(kept, current, moving, begun, None if is_alone else found)
 
     def remove_elsewhere(self, kept: Kept | None) -> None:
-        """Remove what engines hold, which may take a while."""
+        """Remove networks, and what engines hold, which may take a while."""
         if kept is not None:
+            self._networks.remove_unless({m.joint.fingerprint for m in kept.manifests if m.joint})
             self._spaces.keep(kept)
         failpoints.reach("retention.done")
 

@@ -8,7 +8,10 @@ Which network an index is made with stands in its snapshot; CURRENT only follows
 
 import hashlib
 import json
-from collections.abc import Collection
+import logging
+import shutil
+import time
+from collections.abc import Collection, Set
 from pathlib import Path
 
 from shared.contracts.calibration import Calibration
@@ -16,11 +19,15 @@ from shared.contracts.embedder import TrainingDone, TrainingReport
 from shared.files import durable, sums
 from shared.snapshots.items import tag_key
 
+log = logging.getLogger(__name__)
+
 CURRENT = "CURRENT"
 _TERMS = "terms.json"
 _REPORT = "report.json"
 _WEIGHTS = "network.safetensors"
 FILES = (_TERMS, _REPORT, _WEIGHTS)
+_GRACE_S = 24 * 3600
+"""How long a network stays that no snapshot names: one may just be made with it, or be served."""
 
 
 class Networks:
@@ -71,6 +78,18 @@ class Networks:
         except FileNotFoundError:
             return []
         return TrainingReport.model_validate_json(text).calibration
+
+    def remove_unless(self, named: Set[str]) -> None:
+        """Remove networks that no snapshot names, a day after they were stored."""
+        before = time.time() - _GRACE_S
+        current = self.current()
+        folders = self._folder.iterdir() if self._folder.is_dir() else ()
+        for folder in folders:
+            if folder.name in named or folder.name == current or not folder.is_dir():
+                continue
+            if folder.stat().st_mtime < before:
+                log.info("network %s is removed: no snapshot has it", folder.name)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _read(self, fingerprint: str, name: str) -> bytes:
         """Raises Corrupt."""
