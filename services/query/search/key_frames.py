@@ -2,7 +2,8 @@
 poster, and its time goes with the hit.
 
 Frames lie beside the index, which has one vector an image, and all are compared: a collection has
-far fewer of them than pictures.
+far fewer of them than pictures. They may come between two pages of a search: a video that earlier
+pages passed at its poster is then found where it was, so that no page skips or repeats it.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.cursor import Cursor
 from shared.contracts.query import Metric
 from shared.engines.engine import Index
 from shared.engines.ivf.index import Candidates
@@ -31,27 +33,25 @@ class KeyFrames:
         self._norms = np.linalg.norm(frames.vectors, axis=1).astype(np.float32)
 
     def nearest(self, query: NDArray[np.float32], metric: Metric) -> "NearestFrames":
-        """Return the frame of each video that is nearest to a query."""
-        blocks = [
-            distances.approximate(
-                self._frames.vectors[start : start + _BLOCK],
-                self._norms[start : start + _BLOCK],
-                query,
-                metric,
-            )[0]
-            for start in range(0, len(self._frames), _BLOCK)
-        ]
+        """Return the frame of each video that is nearest to a query, the first that ties."""
+        blocks, errors = [], []
+        for start in range(0, len(self._frames), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            away, error = distances.approximate(
+                self._frames.vectors[rows], self._norms[rows], query, metric
+            )
+            blocks.append(away)
+            errors.append(error)
         away = np.concatenate(blocks)
-        ends = [*self._starts[1:].tolist(), len(away)]
-        rows = np.array(
-            [
-                start + int(np.argmin(away[start:end]))
-                for start, end in zip(self._starts.tolist(), ends, strict=True)
-            ],
-            np.int64,
-        )
-        best = self._frames.at(rows)
-        return NearestFrames(best, distances.exact(best.vectors, query, metric))
+        counts = np.diff(self._starts, append=len(away))
+        least = np.repeat(np.minimum.reduceat(away, self._starts), counts)
+        # Roughly compared, some of a video are as near as its nearest one.
+        near = np.flatnonzero(away <= least + 2 * max(errors))
+        exact = distances.exact(self._frames.vectors[near], query, metric)
+        order = np.lexsort((near, exact, self._frames.ordinals[near]))
+        _, first = np.unique(self._frames.ordinals[near][order], return_index=True)
+        best = order[first]
+        return NearestFrames(self._frames.at(near[best]), exact[best])
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,23 @@ class Framed:
 
     @classmethod
     def of(
-        cls, found: Candidates, nearest: NearestFrames | None, index: Index, mask: Mask | None
+        cls,
+        found: Candidates,
+        nearest: NearestFrames | None,
+        index: Index,
+        mask: Mask | None,
+        after: Cursor | None = None,
     ) -> "Framed":
         """Put videos at their nearest frame.
 
-        found: what a scan found, nearest first. mask: rows that may be hits; None: no others than
-        those found are.
+        found: what a scan found, nearest first if there is a mask. mask: rows that may be hits;
+        None: no others than those found are. after: the page before.
         """
         if nearest is None:
             return cls(found, None, np.zeros(len(found.ordinals), bool), index, found)
         rows = nearest.rows_of(found.ordinals)
         own = np.where(rows >= 0, nearest.distances[rows], np.inf)
-        by_frame = own < found.distances
+        by_frame = (own < found.distances) & ~_came_late(found.ordinals, own, after)
         level = np.where(by_frame, own, found.distances)
         whole = _plain(found)
         whole = replace(whole, distances=level, ranks=np.where(by_frame, 0, found.ranks))
@@ -113,6 +118,7 @@ class Framed:
             # A frame beyond the last one found may have other images before it.
             more = nearest.distances <= found.distances[-1]
             more &= ~np.isin(nearest.frames.ordinals, found.ordinals)
+            more &= ~_came_late(nearest.frames.ordinals, nearest.distances, after)
             if more.any():
                 whole = _joined(whole, nearest, np.flatnonzero(more), index, mask)
                 added = len(whole.ordinals) - len(by_frame)
@@ -156,6 +162,18 @@ class FrameHits:
             return None
         row = int(self.nearest.rows_of(np.array([ordinal]))[0])
         return np.array(self.nearest.frames.vectors[row], np.float32)
+
+
+def _came_late(
+    ordinals: NDArray[np.int64], away: NDArray[np.float64], after: Cursor | None
+) -> NDArray[np.bool_]:
+    """Return which videos stand by their frames where earlier pages have been without showing them.
+
+    A cursor lists all that were shown by a frame; so the frames of these came later.
+    """
+    if after is None or after.place is None:
+        return np.zeros(len(ordinals), bool)
+    return (away <= after.place.key) & ~np.isin(ordinals, after.shown)
 
 
 def _plain(found: Candidates) -> Candidates:

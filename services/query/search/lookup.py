@@ -122,7 +122,7 @@ class Lookup:
         with watch("scan"):
             found = found or index.search(**vars(self._search(nprobe, near, k)))
             found = with_ties(found, index.vectors, self._prepared.vector)
-            framed = Framed.of(found, self._nearest_frames, index, self._mask)
+            framed = Framed.of(found, self._nearest_frames, index, self._mask, query.after)
             candidates = framed.candidates
         keys: NDArray[np.float64] | None = None
         if self._reranks:
