@@ -39,6 +39,13 @@ class LookupResult:
     left_out: int
     frames: FrameHits | None
 
+    def has_frames(self, limit: int) -> bool:
+        """Tell whether a video stands where a frame is, on a page of that many hits."""
+        if self.frames is None:
+            return False
+        page = self.ranking.found.ordinals[self.ranking.page(self.start, limit)]
+        return not self.frames.ordinals.isdisjoint(page.tolist())
+
 
 @dataclass(frozen=True)
 class SpaceSearch:
