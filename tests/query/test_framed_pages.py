@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.query.answering.response import response_for
+from services.query.answering.searches import VectorSearch
+from services.query.answering.targets import Carriers
 from services.query.search import cursor as cursors
+from services.query.search.cursor import Pages
 from services.query.search.key_frames import KeyFrames
-from shared.contracts.query import Metric
+from services.query.search.searcher import Searcher
+from services.query.search.snapshot_reader import SnapshotReader
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.filters import Condition, Filter
+from shared.contracts.query import Metric, SearchOptions
 from shared.maths import distances
 from shared.snapshots.frames import FrameVectors
 from shared.snapshots.items import Item
@@ -25,14 +33,28 @@ def name(ordinal):
 
 
 def ordinal_of(hit):
-    return int(hit["id"].split("-")[1])
+    return int(hit.id.split("-")[1])
+
+
+def answer(reader, query, **asked):
+    """Answer a search by a vector, or by the tag that all carry: query is None."""
+    searcher, options = Searcher(*reader.current(), 0.95), SearchOptions(**asked)
+    if query is None:
+        pages = Pages(["term", "all"], options)
+        target = Carriers("all", options, pages.after)
+    else:
+        search = VectorSearch(query.tolist(), options)
+        pages = Pages(search.key, options)
+        target = search.resolve(searcher, pages.after)
+    result = target.rank(searcher, Stopwatch())
+    return response_for(searcher, result, options, Stopwatch(), pages)
 
 
 class Films:
     """A collection of pictures and videos whose frames come while it is served."""
 
-    def __init__(self, library, serve, rng, count):
-        self.library, self.rng = library, rng
+    def __init__(self, library, rng, count):
+        self.library = library
         # Some look the same, and some frames are other images.
         pool = rng.normal(size=(max(2, 2 * count // 3), DIM)).astype(np.float32)
         self.vectors = pool[rng.integers(0, len(pool), count)]
@@ -52,7 +74,6 @@ class Films:
         )
         self.space = library.space(self.vectors, min(3, count), sizes=(count // 2,))
         self.joint = library.space(self.vectors, name="joint", fingerprint="network-1")
-        self.serve = serve
 
     def publish(self, films):
         """Publish the frames of some videos."""
@@ -95,19 +116,20 @@ class Films:
     st.sampled_from([2, EVERYTHING]),
 )
 def test_all_pages_are_what_comparing_everything_gives(
-    fresh_library, serve, seed, count, kind, metric, way, filters, cuts, limit, remembered
+    fresh_library, seed, count, kind, metric, way, filters, cuts, limit, remembered
 ):
     rng = np.random.default_rng(seed)
-    collection = Films(fresh_library(), serve, rng, count)
+    collection = Films(fresh_library(), rng, count)
     films = np.unique(collection.frames.ordinals)
     collection.publish(films)
-    service = serve(collection.library)
-    query = np.ones(DIM, np.float32) if kind == "tag" else rng.normal(size=DIM).astype(np.float32)
-    asked = {"term": "all"} if kind == "tag" else {"vector": query.tolist(), "exact": True}
-    asked |= {"metric": metric, "rerank": "none", "limit": limit}
-    wanted, scores = collection.ranked(query, metric, films)
+    reader = SnapshotReader(collection.library.folder)
+    query = None if kind == "tag" else rng.normal(size=DIM).astype(np.float32)
+    asked = {"exact": True, "metric": metric, "rerank": "none", "limit": limit}
+    point = np.ones(DIM, np.float32) if query is None else query
+    wanted, scores = collection.ranked(point, metric, films)
     if filters:
-        asked["filter"] = {"should": [{"tag": "third 0"}, {"tag": "third 1"}]}
+        either = [Condition(tag="third 0"), Condition(tag="third 1")]
+        asked["filter"] = Filter(should=either)
         wanted = [one for one in wanted if one % 3 < 2]
     if cuts and wanted:
         # Between two scores, as both sides round.
@@ -116,17 +138,17 @@ def test_all_pages_are_what_comparing_everything_gives(
     found = []
     with mock.patch.object(cursors, "_REMEMBERED", remembered):
         while True:
-            page = service.search(**asked)
-            found += page["hits"]
-            assert page["complete"]
-            if page["next"] is None:
+            page = answer(reader, query, **asked)
+            found += page.hits
+            assert page.complete
+            if page.next is None:
                 break
             if way == "cursor":
-                asked["cursor"] = page["next"]
+                asked["cursor"] = page.next
             else:
                 asked["offset"] = len(found)
     assert [ordinal_of(hit) for hit in found] == wanted
-    assert [hit["score"] for hit in found] == pytest.approx(scores[wanted].tolist(), abs=1e-6)
+    assert [hit.score for hit in found] == pytest.approx(scores[wanted].tolist(), abs=1e-6)
 
 
 @settings(max_examples=12)
@@ -139,26 +161,24 @@ def test_all_pages_are_what_comparing_everything_gives(
     st.lists(st.booleans(), min_size=1, max_size=4),
 )
 def test_frames_that_come_between_pages_make_none_skip_or_repeat_a_video(
-    fresh_library, serve, seed, count, kind, limit, remembered, steps
+    fresh_library, seed, count, kind, limit, remembered, steps
 ):
     rng = np.random.default_rng(seed)
-    collection = Films(fresh_library(), serve, rng, count)
+    collection = Films(fresh_library(), rng, count)
     films = np.unique(collection.frames.ordinals)
     known = films[rng.random(len(films)) < 0.3]
     collection.publish(known)
-    service = serve(collection.library)
-    asked = {"term": "all"} if kind == "tag" else {"vector": rng.normal(size=DIM).tolist()}
-    asked |= {"exact": True, "rerank": "none", "limit": limit}
-    if kind == "tag":
-        del asked["exact"]
+    reader = SnapshotReader(collection.library.folder)
+    query = None if kind == "tag" else rng.normal(size=DIM).astype(np.float32)
+    asked = {"exact": True, "rerank": "none", "limit": limit}
     found, steps = [], [*steps]
     with mock.patch.object(cursors, "_REMEMBERED", remembered):
         while True:
-            page = service.search(**asked)
-            found += [ordinal_of(hit) for hit in page["hits"]]
-            if page["next"] is None:
+            page = answer(reader, query, **asked)
+            found += [ordinal_of(hit) for hit in page.hits]
+            if page.next is None:
                 break
-            asked["cursor"] = page["next"]
+            asked["cursor"] = page.next
             if steps and steps.pop():
                 known = np.union1d(known, films[rng.random(len(films)) < 0.5])
                 collection.publish(known)
