@@ -72,7 +72,7 @@ class Films:
         self.items = library.segments.items(
             [Item(i, name(i), ["all", f"third {i % 3}"]) for i in range(count)]
         )
-        self.space = library.space(self.vectors, min(3, count), sizes=(count // 2,))
+        self.space = library.space(self.vectors, min(3, count // 2), sizes=(count // 2,))
         self.joint = library.space(self.vectors, name="joint", fingerprint="network-1")
 
     def publish(self, films):

@@ -121,7 +121,7 @@ class Colored:
         with watch("scan"):
             found = unprobed(*space.index.among(vector, kept, metric))
             nearest = space.nearest_frames(vector, metric)
-            framed = Framed.of(found, nearest, space.index, None, self.after)
+            framed = Framed.of(found, nearest, space.index, None)
         ordinals = framed.candidates.ordinals
         own = color_chances.of_thing(shares[ordinals], self.colors)
         shown = np.array(visual.tag_chances(carriers, ordinals), np.float64)
@@ -151,7 +151,7 @@ class Colored:
             with watch("scan"):
                 more = unprobed(*space.index.among(query.vector, further, metric))
                 nearest = space.nearest_frames(space.checked(query.vector), metric)
-                framed = Framed.of(more, nearest, space.index, None, self.after)
+                framed = Framed.of(more, nearest, space.index, None)
             found = joined(found, framed.candidates).without(query.leave_out)
             origin = replace(origin, frames=both_frames(origin.frames, framed))
         scores = distances.scores(found.distances, metric).tolist()

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
-from services.query.search.paging import PageEnd, Place
+from services.query.search.key_frames import Passed
+from services.query.search.paging import IdOf, PageEnd, Place
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import InvalidInput
@@ -74,6 +77,22 @@ class Cursor:
         if len(fields) > _SHORT:
             fields = zlib.compress(fields)
         return base64.urlsafe_b64encode(fields).decode()
+
+    def passed(self, id_of: IdOf) -> Passed | None:
+        """Return what tells which images earlier pages have passed without showing them, of those
+        that are listed where they are shown; None: no page has passed any.
+        """
+        place = self.place
+        if place is None:
+            return None
+
+        def tell(ordinals: NDArray[np.int64], away: NDArray[np.float64]) -> NDArray[np.bool_]:
+            before = away < place.key
+            for tie in np.flatnonzero(away == place.key).tolist():
+                before[tie] = id_of(int(ordinals[tie])) <= place.id
+            return before & ~np.isin(ordinals, self.shown)
+
+        return tell
 
     def check(self, kind: "AnswerKind") -> None:
         """Raise InvalidInput if the kind of distances has changed, or how the terms are read."""

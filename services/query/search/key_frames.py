@@ -6,12 +6,12 @@ far fewer of them than pictures. They may come between two pages of a search: a 
 pages passed at its poster is then found where it was, so that no page skips or repeats it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.search.cursor import Cursor
 from shared.contracts.query import Metric
 from shared.engines.engine import Index
 from shared.engines.ivf.index import Candidates
@@ -20,6 +20,9 @@ from shared.maths import distances
 from shared.snapshots.frames import FrameVectors
 
 _BLOCK = 16_384
+
+Passed = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_]]
+"""Tells, of ordinals and distances, what earlier pages have passed without showing it."""
 
 
 class KeyFrames:
@@ -99,31 +102,37 @@ class Framed:
         nearest: NearestFrames | None,
         index: Index,
         mask: Mask | None,
-        after: Cursor | None = None,
+        passed: Passed | None = None,
     ) -> "Framed":
         """Put videos at their nearest frame.
 
         found: what a scan found, nearest first if there is a mask. mask: rows that may be hits;
-        None: no others than those found are. after: the page before.
+        None: no others than those found are. passed: tells which videos earlier pages have passed
+        where these would stand by their frames, without showing them: their frames came later.
         """
         if nearest is None:
             return cls(found, None, np.zeros(len(found.ordinals), bool), index, found)
         rows = nearest.rows_of(found.ordinals)
         own = np.where(rows >= 0, nearest.distances[rows], np.inf)
-        by_frame = (own < found.distances) & ~_came_late(found.ordinals, own, after)
-        level = np.where(by_frame, own, found.distances)
-        whole = _plain(found)
-        whole = replace(whole, distances=level, ranks=np.where(by_frame, 0, found.ranks))
-        if mask is not None and len(level):
+        by_frame = own < found.distances
+        whole = replace(_plain(found), distances=np.where(by_frame, own, found.distances))
+        count = len(found.ordinals)
+        if mask is not None and count:
             # A frame beyond the last one found may have other images before it.
             more = nearest.distances <= found.distances[-1]
             more &= ~np.isin(nearest.frames.ordinals, found.ordinals)
-            more &= ~_came_late(nearest.frames.ordinals, nearest.distances, after)
             if more.any():
                 whole = _joined(whole, nearest, np.flatnonzero(more), index, mask)
-                added = len(whole.ordinals) - len(by_frame)
-                by_frame = np.concatenate([by_frame, np.ones(added, bool)])
-        order = np.argsort(whole.distances, kind="stable")
+                by_frame = np.append(by_frame, np.ones(len(whole.ordinals) - count, bool))
+        kept = np.ones(len(by_frame), bool)
+        if passed is not None:
+            framed = np.flatnonzero(by_frame)
+            by_frame[framed] = ~passed(whole.ordinals[framed], whole.distances[framed])
+            whole.distances[:count] = np.where(by_frame[:count], own, found.distances)
+            kept[count:] = by_frame[count:]
+        whole = replace(whole, ranks=np.where(by_frame, 0, whole.ranks))
+        order = np.flatnonzero(kept)
+        order = order[np.argsort(whole.distances[order], kind="stable")]
         return cls(whole.at(order), nearest, by_frame[order], index, found)
 
     def vectors(self, candidates: Candidates) -> NDArray[np.float32]:
@@ -162,18 +171,6 @@ class FrameHits:
             return None
         row = int(self.nearest.rows_of(np.array([ordinal]))[0])
         return np.array(self.nearest.frames.vectors[row], np.float32)
-
-
-def _came_late(
-    ordinals: NDArray[np.int64], away: NDArray[np.float64], after: Cursor | None
-) -> NDArray[np.bool_]:
-    """Return which videos stand by their frames where earlier pages have been without showing them.
-
-    A cursor lists all that were shown by a frame; so the frames of these came later.
-    """
-    if after is None or after.place is None:
-        return np.zeros(len(ordinals), bool)
-    return (away <= after.place.key) & ~np.isin(ordinals, after.shown)
 
 
 def _plain(found: Candidates) -> Candidates:

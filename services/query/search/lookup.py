@@ -129,7 +129,8 @@ class Lookup:
         with watch("scan"):
             found = found or index.search(**vars(self._search(nprobe, near, k)))
             found = with_ties(found, index.vectors, self._prepared.vector)
-            framed = Framed.of(found, self._nearest_frames, index, self._mask, query.after)
+            passed = None if query.after is None else query.after.passed(self._id_of)
+            framed = Framed.of(found, self._nearest_frames, index, self._mask, passed)
             candidates = framed.candidates
         keys: NDArray[np.float64] | None = None
         if self._reranks:

@@ -54,7 +54,8 @@ class TagSearch:
         with watch("scan"):
             candidates = self._near(space, vector, carriers, metric, wanted)
             nearest = space.nearest_frames(vector, metric)
-            framed = Framed.of(candidates, nearest, space.index, None, after)
+            passed = None if after is None else after.passed(self._id_of)
+            framed = Framed.of(candidates, nearest, space.index, None, passed)
             candidates = framed.candidates
         compared = len(candidates.ordinals)
         with watch("count"):
