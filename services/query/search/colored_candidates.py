@@ -101,9 +101,15 @@ def unprobed(ordinals: NDArray[np.int64], away: Floats) -> Candidates:
 
 def joined(found: Candidates, more: Candidates) -> Candidates:
     """Return candidates with further images."""
-    each = ("ordinals", "distances", "clusters", "ranks", "segments")
-    both = {name: np.concatenate([getattr(found, name), getattr(more, name)]) for name in each}
-    return replace(found, **both, reranked=found.reranked + more.reranked)
+    return replace(
+        found,
+        ordinals=np.concatenate([found.ordinals, more.ordinals]),
+        distances=np.concatenate([found.distances, more.distances]),
+        clusters=np.concatenate([found.clusters, more.clusters]),
+        ranks=np.concatenate([found.ranks, more.ranks]),
+        segments=np.concatenate([found.segments, more.segments]),
+        reranked=found.reranked + more.reranked,
+    )
 
 
 def both_frames(frames: FrameHits | None, more: Framed) -> FrameHits | None:
