@@ -130,7 +130,8 @@ class Hit(Wire):
     time_s: float | None = Field(
         None,
         description="Of a video: seconds from its beginning to the frame that is nearest to the "
-        "query; null for pictures, and for videos whose frames were not embedded yet.",
+        "query; null for pictures, for videos whose frames were not embedded yet, and where no "
+        "vectors are compared: by a colour or a text alone.",
     )
     explain: Explanation | None = Field(
         None,
@@ -138,7 +139,10 @@ class Hit(Wire):
         "it, as for a video that is found by a frame.",
     )
     contributions: list[float] | None = Field(
-        None, description="Contribution of each of the `parts`; they sum to the score."
+        None,
+        description="Contribution of each of the `parts`, in their order; they sum to the score. "
+        "0 for a part that names a colour beside others: it orders the hits, or leaves some out. "
+        "Null without `parts`, and where several are colours alone: no vectors are compared.",
     )
     duplicates: list[Duplicate] | None = Field(
         None, description="Images of the page that show the same picture; with `group_duplicates`."

@@ -318,3 +318,12 @@ def filled(fresh_library: Callable[[], Library], serve: Callable[..., Service]) 
     service = serve(library, models, files={"img-001": (b"-bytes", "image/png")})
     service.app.state.visual, service.app.state.joint = visual, joint
     return service
+
+
+@pytest.fixture(scope="session")
+def rich(fresh_library: Callable[[], Library], serve: Callable[..., Service]) -> Service:
+    """Pictures and videos that are found in every way; see `every_way.py`. Only to be read."""
+    from tests.query import every_way
+
+    library = fresh_library()
+    return serve(library, every_way.models(*every_way.publish(library)))

@@ -5,11 +5,14 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.clients.transport import raise_for_problem
 from shared.core.errors import NotFound
 from shared.evaluation import measure
 from shared.snapshots.items import Item
+from tests.query import every_way
 
 
 def encoded(data):
@@ -40,6 +43,57 @@ def test_each_is_answered_as_alone_in_their_order(filled):
     for search, found in zip(searches, answers, strict=True):
         assert found["problem"] is None
         assert without_times(found["answer"]) == without_times(filled.search(**search))
+
+
+def options():
+    """Options of searches; some don't go with some subjects, and are refused."""
+    return st.fixed_dictionaries(
+        {"limit": st.sampled_from([1, 3, 25])},
+        optional={
+            "offset": st.sampled_from([0, 2, 70]),
+            "metric": st.sampled_from(["cosine", "l2"]),
+            "exact": st.booleans(),
+            "nprobe": st.sampled_from([1, 3]),
+            "rerank": st.sampled_from(["none", "neighbours"]),
+            "filter": st.sampled_from([every_way.FOLDER, every_way.MAP]),
+            "sort": st.sampled_from(["name", "-added"]),
+            "score_threshold": st.sampled_from([-0.5, 0.2]),
+            "min_probability": st.sampled_from([0.3, 0.6]),
+            "guarantee": st.just(0.9),
+            "exact_term": st.booleans(),
+            "explain": st.booleans(),
+            "group_duplicates": st.booleans(),
+            "facets": st.just(3),
+            "with_vector": st.booleans(),
+        },
+    )
+
+
+def searches():
+    ways = st.sampled_from([*every_way.WAYS.values(), {"id": "none"}, {"term": "qwxz"}])
+    return st.lists(st.builds(lambda way, more: more | way, ways, options()), min_size=1)
+
+
+@settings(max_examples=15)
+@given(searches())
+def test_whatever_is_searched_for_a_batch_answers_as_each_alone(rich, asked):
+    """What is no search is refused before any is answered; so those go alone."""
+    alone = [rich.send("POST", "/v1/search", json=search) for search in asked]
+    good = [
+        (search, told)
+        for search, told in zip(asked, alone, strict=True)
+        if told.status_code != 422 or told.json()["type"] != "urn:ise:problem:invalid-input"
+    ]
+    if not good:
+        return
+    unplaced = {"instance": None, "request_id": None}
+    for (_, told), found in zip(good, batch(rich, *(one for one, _ in good)), strict=True):
+        if told.status_code == 200:
+            assert found["problem"] is None
+            assert without_times(found["answer"]) == without_times(told.json())
+        else:
+            assert found["answer"] is None
+            assert found["problem"] | unplaced == told.json() | unplaced
 
 
 def test_one_that_fails_is_told_in_its_place(filled):

@@ -1,10 +1,14 @@
 """A colour in a term: pictures of that colour, or of what its other words find, in that colour."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
+from services.query.answering.searches import PartsSearch
+from services.query.search.stopwatch import Stopwatch
 from shared.contracts.calibration import Calibration
-from shared.contracts.query import Metric
+from shared.contracts.query import Metric, Part, SearchOptions
 from shared.snapshots.items import Item
 from tests.query.conftest import Models
 
@@ -107,8 +111,8 @@ def test_a_colour_orders_what_the_other_words_find(service, term):
     assert answer["hits"][0]["score"] == pytest.approx(cosine, abs=1e-4)
 
 
-def test_a_probability_is_that_of_both(serve_colors):
-    curve = Calibration(
+def _curve(untrained):
+    return Calibration(
         space="joint",
         metric=Metric.COSINE,
         scores=[-1.0, 1.0],
@@ -118,11 +122,14 @@ def test_a_probability_is_that_of_both(serve_colors):
         expected_error=0.01,
         brier=0.1,
         base_rate_brier=0.2,
-        untrained=True,
+        untrained=untrained,
         predicted=[],
         matched=[],
     )
-    service = serve_colors(calibration=[curve])
+
+
+def test_a_probability_is_that_of_both(serve_colors):
+    service = serve_colors(calibration=[_curve(untrained=True)])
     plain = {hit["id"]: hit["probability"] for hit in service.term("car", limit=36)["hits"]}
     answer = service.term("red car", limit=36)
     for hit in answer["hits"]:
@@ -292,3 +299,39 @@ def test_parts_without_a_colour_are_as_before(service, serve_colors, cut):
     parts = ({"term": "car"}, {"term": "parrot", "weight": 0.5})
     plain = serve_colors(known=False)
     assert _ordinals(_parts(service, *parts, **cut)) == _ordinals(_parts(plain, *parts, **cut))
+
+
+def test_nothing_passes_a_probability_that_no_one_can_tell(serve_colors):
+    """Of several parts beside a colour; the API refuses it before."""
+    service = serve_colors(calibration=[_curve(untrained=False)])
+    terms = ("car", "parrot", "red")
+    body = {"parts": [{"term": term} for term in terms], "min_probability": 0.01}
+    refused = service.send("POST", "/v1/search", json=body)
+    assert refused.status_code == 422
+    assert "`score_threshold`" in refused.json()["detail"]
+    asking = service.app.state.asking
+
+    async def rank(*terms):
+        parts = [Part(term=term) for term in terms]
+        options = SearchOptions(min_probability=0.01, limit=36)
+        search = PartsSearch(parts, options, asking._features(), asking.terms)
+        found = await search.resolve(await asking.searcher(), None, Stopwatch())
+        return found.target.rank(found.searcher, Stopwatch())
+
+    several = asyncio.run(rank(*terms))
+    assert several.hits == []
+    assert several.cut_off.confident is False
+    single = asyncio.run(rank("car", "red"))
+    assert single.hits
+    assert all(hit.probability >= 0.01 for hit in single.hits)
+
+
+def test_a_part_that_is_a_colour_contributes_nothing_in_its_place(service):
+    answer = _parts(service, {"term": "red"}, {"term": "car"}, {"term": "blue", "weight": -1})
+    for hit in answer["hits"]:
+        assert hit["contributions"] == pytest.approx([0, hit["score"], 0], abs=1e-6)
+    left_out = _parts(service, {"term": "blue", "weight": -1}, {"term": "car"}, {"id": "img-00"})
+    for hit in left_out["hits"]:
+        assert len(hit["contributions"]) == 3
+        assert hit["contributions"][0] == 0
+        assert sum(hit["contributions"]) == pytest.approx(hit["score"], abs=1e-6)

@@ -9,7 +9,9 @@ from services.query.search.space import Space
 from shared.engines import evidence
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.reader import Postings
+from shared.snapshots.frames import FrameVectors
 from shared.snapshots.items import Item
+from shared.snapshots.manifest import FramesManifest
 
 KINDS, DIM = 24, 32
 RNG = np.random.default_rng(7)
@@ -26,7 +28,10 @@ def _near(kind: int, count: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def service(fresh_library, serve):
     """Pictures of kinds that lie apart, each tagged with its kind; the last kind has none."""
-    library = fresh_library()
+    return _served(fresh_library(), serve)
+
+
+def _served(library, serve):
     vectors = np.concatenate([_near(kind, int(size)) for kind, size in enumerate(SIZES)])
     tags = {i: [f"kind {label}"] for i, label in enumerate(LABELS.tolist())}
     items = [
@@ -164,3 +169,21 @@ def test_a_collection_that_taught_nothing_gives_no_counts(filled):
     assert answer["present"] is None
     assert answer["guarantee"] == {"asked": 0.5, "met": False}
     assert len(answer["hits"]) == 10
+
+
+def test_a_list_with_a_video_that_stands_at_a_frame_promises_nothing(fresh_library, serve):
+    """Promises are learnt of pictures: the nearest of several frames is nearer by chance."""
+    library = fresh_library()
+    service = _served(library, serve)
+    asked = {"vector": service.app.state.vectors[5].tolist(), "guarantee": 0.9, "limit": 7}
+    assert service.search(**asked)["guarantee"]["met"]
+    frames = FrameVectors(np.array([0]), np.zeros(1, np.float32), service.app.state.vectors[5:6])
+    known = FramesManifest(
+        space="visual", lineage="model-1", revision=1, files=[library.segments.frames(frames)]
+    )
+    now = library.snapshots.current()
+    library.snapshots.publish(now.model_copy(update={"number": now.number + 1, "frames": [known]}))
+    answer = service.search(**asked)
+    assert answer["hits"][0]["time_s"] == 0
+    assert answer["guarantee"] == {"asked": 0.9, "met": False}
+    assert (len(answer["hits"]), answer["next"]) == (7, None)

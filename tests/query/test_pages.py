@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.contracts.query import Metric
 from shared.snapshots.items import Item
 from tests.query.answers import ids
+from tests.query.conftest import Models
 
 pytestmark = pytest.mark.floats
 
@@ -219,3 +221,58 @@ def test_a_cursor_and_an_offset_are_not_given_both(filled):
     response = filled.send("POST", "/v1/search", json=body)
     assert response.status_code == 422
     assert "either cursor or offset" in response.json()["detail"]
+
+
+def refusal_of_the_rest(service, asked, cursor):
+    """Why the last page, which ends the list, is refused."""
+    body = {**asked, "limit": 50, "cursor": cursor}
+    response = service.send("POST", "/v1/search", json=body)
+    assert response.status_code == 422, response.text
+    return response.json()["detail"]
+
+
+def test_a_last_page_by_another_metric_says_so(library, serve):
+    vectors = np.random.default_rng(6).normal(size=(20, DIM)).astype(np.float32)
+    told = [item(n) for n in range(20)]
+    library.publish(told, visual=library.space(vectors))
+    service, asked = serve(library), {"id": item(0).id}
+    first = service.search(**asked, limit=5)
+    library.publish(told, visual=library.space(vectors, metric=Metric.L2))
+    detail = refusal_of_the_rest(service, asked, first["next"])
+    assert "cosine" in detail
+    assert "l2" in detail
+
+
+def test_a_last_page_of_what_became_a_tag_says_so(library, serve):
+    vectors = np.random.default_rng(6).normal(size=(20, DIM)).astype(np.float32)
+    spaces = {
+        "visual": library.space(vectors),
+        "joint": library.space(vectors, name="joint", fingerprint="network-1"),
+        "matching_fingerprint": "model-1",
+    }
+    library.publish([item(n) for n in range(20)], **spaces)
+    service, asked = serve(library, Models(terms={"puppy": vectors[3]})), {"term": "puppy"}
+    first = service.search(**asked, limit=5)
+    assert first["mode"] == "semantic"
+    library.publish([item(n, ["puppy"] if n < 3 else ["all"]) for n in range(20)], **spaces)
+    assert "mode tag" in refusal_of_the_rest(service, asked, first["next"])
+
+
+def test_a_last_page_of_a_term_that_is_read_otherwise_says_so(library, serve):
+    vectors = np.random.default_rng(6).normal(size=(20, DIM)).astype(np.float32)
+    space = library.space(vectors)
+    library.publish([item(n, ["cat"]) for n in range(20)], visual=space)
+    service, asked = serve(library), {"term": "cats"}
+    first = service.search(**asked, limit=5)
+    assert first["searched_as"] == "cat"
+    library.publish([item(n, ["cat", "cats"][n % 2 :]) for n in range(20)], visual=space)
+    assert "read the term otherwise" in refusal_of_the_rest(service, asked, first["next"])
+
+
+def test_a_page_after_everything_was_deleted_is_empty(library, serve):
+    vectors = np.random.default_rng(6).normal(size=(8, DIM)).astype(np.float32)
+    library.publish([item(n) for n in range(8)], visual=library.space(vectors))
+    service, asked = serve(library), {"vector": vectors[0].tolist()}
+    first = service.search(**asked, limit=5)
+    library.tombstones.add(list(range(8)))
+    assert service.search(**asked, limit=5, cursor=first["next"])["hits"] == []

@@ -28,7 +28,8 @@ from shared.web.admission import (
 )
 from shared.web.body import BodyMiddleware
 from shared.web.keys import Scope
-from shared.web.places import Places
+from shared.web.patience import PatienceMiddleware
+from shared.web.places import Place, Places
 from shared.web.scoped import ScopedRoute, needs
 
 MIB = 2**20
@@ -142,6 +143,8 @@ def world(service, tmp_path) -> Iterator[World]:
     for one in found.app.user_middleware:
         if one.cls is BodyMiddleware:
             one.kwargs["grace_s"] = 0.3
+    # As the services do, outside all others.
+    found.app.add_middleware(PatienceMiddleware)
     with serving(found.app) as found.port:
         yield found
 
@@ -208,7 +211,7 @@ def test_a_body_that_announces_nothing_is_paid_for_as_it_arrives(world):
                 connection.sendall(chunk)
         status, _, body = read(rest_of(connection))
     assert (status, "ISE_MEMORY" in body["detail"]) == (413, True)
-    assert world.gates.memory.highest <= 64 * MIB
+    assert MIB < world.gates.memory.highest <= 64 * MIB
 
 
 @pytest.mark.parametrize("begin", [b"", b"abc"])
@@ -216,12 +219,22 @@ def test_a_body_that_does_not_come_ends_and_gives_everything_back(world, begin):
     status, headers, body = read(world.ask(b"json", b"Content-Length: 1000000", body=begin))
     assert (status, headers["connection"]) == (408, "close")
     assert "KiB per second" in body["detail"]
+    assert world.gates.memory.highest >= 1_000_000
     assert given_back(lambda: world.gates.memory.taken)
 
 
-def test_a_body_that_comes_slowly_lends_its_place(world):
+def test_a_body_that_comes_slowly_lends_its_place(world, monkeypatch):
+    lent, lend = threading.Event(), Place.lend
+
+    def noted(place: Place) -> None:
+        lend(place)
+        lent.set()
+
+    monkeypatch.setattr(Place, "lend", noted)
     with world.connect() as slow:
         slow.sendall(HEAD % b"search" + b"Content-Length: 6\r\n\r\nabc")
+        # Before, the call may not have come, so that nothing would be lent.
+        assert lent.wait(60)
         answers = [
             read(world.ask(b"search", b"Content-Length: 1", b"Connection: close", body=b"x"))
         ]
@@ -306,7 +319,7 @@ def test_a_connection_that_calls_again_too_early_waits_for_room_and_keeps_nobody
         assert (status, headers["retry-after"], headers.get("connection")) == (429, "600", None)
         asking = threading.Thread(target=early.sendall, args=(call,))
         asking.start()
-        # Who wasn't told yet is told at once.
+        # Who wasn't told yet is told at once, and not when the other may call again.
         first.sendall(call)
         assert one_of(first)[0] == 429
         early.settimeout(0.2)
@@ -319,12 +332,29 @@ def test_a_connection_that_calls_again_too_early_waits_for_room_and_keeps_nobody
     assert world.places.in_hand == 0
 
 
-def test_a_connection_that_calls_again_too_early_is_refused_at_the_time_that_it_was_told(world):
+def test_a_connection_that_calls_again_too_early_is_refused_at_the_time_that_it_was_told(
+    world, monkeypatch
+):
+    told = 2
+    monkeypatch.setattr("shared.web.places._RETRY_AFTER", told)
     with world.connect() as early, ExitStack() as held:
         held.callback(world.places.enter().leave)
-        for _ in range(2):
-            early.sendall(HEAD % b"search" + b"Content-Length: 3\r\n\r\nabc")
-            assert one_of(early)[0] == 429
-        # A caller that waits for less isn't held for longer than it waits.
-        early.sendall(HEAD % b"search" + b"Prefer: wait=1\r\nContent-Length: 3\r\n\r\nabc")
-        assert one_of(early)[0] == 429
+
+        def refused(*lines: bytes) -> None:
+            head = b"".join((HEAD % b"search", *lines, b"Content-Length: 3\r\n\r\n"))
+            early.sendall(head + b"abc")
+            status, headers, _ = one_of(early)
+            assert (status, headers["retry-after"]) == (429, str(told))
+
+        start = time.monotonic()
+        refused()
+        refused()
+        # The first answer came later than its call, and what it tells counts from the answer on.
+        assert told <= time.monotonic() - start < 60
+        told = 600
+        monkeypatch.setattr("shared.web.places._RETRY_AFTER", told)
+        refused()
+        start = time.monotonic()
+        # A caller that waits for less isn't held for longer than it waits: for half of that.
+        refused(b"Prefer: wait=1\r\n")
+        assert 0.4 < time.monotonic() - start < told / 4

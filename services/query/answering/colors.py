@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.query.search.combination import Slots
 from services.query.search.searcher import Searcher
 from shared.contracts.facts import COLORS_KEY, FILE
 from shared.contracts.filters import Condition, Filter
@@ -34,12 +35,13 @@ def colors_in(term: str, searcher: Searcher, options: SearchOptions) -> ColorTer
 class ColoredParts:
     """Parts of a search: the colours that some name, and what is left of them.
 
-    without: what pictures of colours that are left out meet.
+    without: what pictures of colours that are left out meet. slots: the places of the rest.
     """
 
     colors: tuple[str, ...]
     without: list[Condition]
     rest: list[Part]
+    slots: Slots
 
     def narrowed(self, options: SearchOptions) -> SearchOptions:
         """Return options without the pictures of colours that are left out."""
@@ -58,11 +60,11 @@ def colors_among(
     """
     colors: list[str] = []
     without: list[Condition] = []
-    rest: list[Part] = []
-    for part in parts:
+    rest: dict[int, Part] = {}
+    for place, part in enumerate(parts):
         found = _named(part, searcher, options)
         if found is None:
-            rest.append(part)
+            rest[place] = part
         elif part.weight < 0:
             without += [
                 Condition(key=f"{FILE}.{COLORS_KEY}.{name}", gte=_SHOWS) for name in found.colors
@@ -70,11 +72,12 @@ def colors_among(
         else:
             colors += found.colors
             if found.rest:
-                rest.append(part.model_copy(update={"term": found.rest}))
-    is_looked_for = any(part.weight > 0 for part in rest) or (colors and not rest)
+                rest[place] = part.model_copy(update={"term": found.rest})
+    is_looked_for = any(part.weight > 0 for part in rest.values()) or (colors and not rest)
     if not (colors or without) or not is_looked_for:
         return None
-    return ColoredParts(tuple(dict.fromkeys(colors)), without, rest)
+    slots = Slots(list(rest), len(parts))
+    return ColoredParts(tuple(dict.fromkeys(colors)), without, list(rest.values()), slots)
 
 
 def _named(part: Part, searcher: Searcher, options: SearchOptions) -> ColorTerm | None:

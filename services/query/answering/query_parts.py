@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from services.query.answering.features import Features, check_model, check_network, check_pictures
 from services.query.answering.identity import identity_of
-from services.query.search.combination import Combination
+from services.query.search.combination import Combination, Slots
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
@@ -29,10 +29,18 @@ class QueryParts:
     the space of pictures.
     """
 
-    def __init__(self, searcher: Searcher, parts: Sequence[Part], features: Features) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        parts: Sequence[Part],
+        features: Features,
+        slots: Slots | None = None,
+    ) -> None:
+        """slots: places of the parts among those of the request; None: they are all of these."""
         self.searcher = searcher
         self._parts = parts
         self._features = features
+        self._slots = slots
         self._by_words = any(part.term is not None for part in parts)
 
     @property
@@ -76,7 +84,7 @@ class QueryParts:
         FingerprintMismatch.
         """
         vectors = [await self._vector(part, space) for part in self._parts]
-        combination = Combination(vectors, [part.weight for part in self._parts])
+        combination = Combination(vectors, [part.weight for part in self._parts], self._slots)
         excluded = [await self._known(part) for part in self._parts if part.weight < 0]
         return Query(
             combination.vector,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from services.query.search.browsing import unknown_keys
-from services.query.search.cursor import Pages
+from services.query.search.cursor import AnswerKind, Pages
 from services.query.search.result import SearchResult
 from services.query.search.searcher import Searcher
 from services.query.search.stopwatch import Stopwatch
@@ -34,11 +34,12 @@ def response_for(
     collection = searcher.collection
     # A list that ends where it must has no further page.
     end = result.end if options.guarantee is None else None
+    kind = AnswerKind.of(result.mode, result.model, result.metric, result.colors, corrected)
     return SearchResponse(
         hits=result.hits,
         limit=options.limit,
         offset=pages.offset,
-        next=pages.next(end, result.mode, result.model, collection.newest),
+        next=pages.next(end, kind, collection.newest),
         complete=result.complete,
         facets=None if options.facets is None else _facets(result.hits, options.facets),
         label_facets=None if options.facets is None else _label_facets(result.hits, options.facets),

@@ -312,7 +312,8 @@ class PartsSearch(EmbeddedSearch):
                 return Resolved(searcher, Colored(colored.colors, options, after))
             terms = [part.term.strip() for part in given if part.term is not None]
         corrected = await corrected_terms(self._terms, searcher, terms, options)
-        parts = QueryParts(searcher, read_as(given, corrected), self._features)
+        slots = None if colored is None else colored.slots
+        parts = QueryParts(searcher, read_as(given, corrected), self._features, slots)
         space = parts.space()
         if space is None:
             return Resolved(searcher, NoImages(parts.mode, options), corrected)

@@ -1,14 +1,23 @@
 """Images of a colour that a term names, alone or together with what its other words mean."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.colored_candidates import (
+    ColoredCandidates,
+    Origin,
+    both_frames,
+    joined,
+    likeness,
+    unprobed,
+)
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, page_of
-from services.query.search.lookup import Lookup, SpaceSearch
+from services.query.search.key_frames import Framed
+from services.query.search.lookup import Lookup, LookupResult, SpaceSearch
 from services.query.search.matches import Matches, of_colors, shortest
 from services.query.search.paging import Ranking
 from services.query.search.probing import plan
@@ -20,10 +29,8 @@ from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, Mode, Recall
 from shared.contracts.query import MAX_LIMIT, Metric, SearchOptions
 from shared.engines.engine import is_small
-from shared.engines.ivf.index import Candidates
 from shared.maths import color_chances, distances
-
-Floats = NDArray[np.float64]
+from shared.maths.evidence import PLACES
 
 _DEPTH = MAX_LIMIT
 """Images that are nearest to the words and are then ordered by the colour as well."""
@@ -57,29 +64,43 @@ class Colored:
         else:
             found = self._by_color(searcher, visual, shares, watch)
         with watch("count"):
-            matches = self._matches(found)
+            matches = self._matches(searcher, found)
         with watch("rank"):
             return self._page(searcher, found, matches)
 
-    def _matches(self, found: "_Ranked") -> Matches | None:
+    def _matches(self, searcher: Searcher, found: ColoredCandidates) -> Matches | None:
         """Count what matches, where all that may was looked at and each probability is known.
 
         How far counts of a meaning with a colour lie from the truth isn't measured.
         """
-        if self.after is not None or found.chances is None or self.meaning is not None:
+        if self.after is not None or not found.are_told or self.meaning is not None:
             return None
-        order = np.argsort(-found.order, kind="stable")
-        return of_colors(found.chances[order], self.tag is not None, self.options.guarantee)
+        guarantee = self.options.guarantee
+        first = np.argsort(-found.order, kind="stable")[:PLACES].tolist()
+        if guarantee is not None:
+            # Of the hits in their very order, which takes the ids of those that tie.
+            first = self._ranking(searcher, found).page(0, PLACES)
+        return of_colors(found.chances, found.chances[first], self.tag is not None, guarantee)
+
+    @staticmethod
+    def _ranking(
+        searcher: Searcher, found: ColoredCandidates, kept: NDArray[np.bool_] | None = None
+    ) -> Ranking:
+        """Return the candidates in their order. kept: those that may be hits; None: all are."""
+        some = np.ones(len(found.order), bool) if kept is None else kept
+        # Keys between -1 and 0 would stand for averaged distances.
+        keys = (1 - found.order)[some]
+        return Ranking(found.candidates.at(some), partial(_id, searcher), keys=keys)
 
     def _by_color(
         self, searcher: Searcher, visual: Space, shares: NDArray[np.float32], watch: Stopwatch
-    ) -> "_Ranked":
+    ) -> ColoredCandidates:
         with watch("filter"):
             ordinals = self._narrowed(searcher, np.flatnonzero(shares))
         own = shares[ordinals].astype(np.float64)
         chances = color_chances.of_picture(own, self.colors)
-        return _Ranked(
-            visual, Mode.COLOR, Metric.COSINE, _all_of(ordinals, 1 - own), own, chances, None
+        return ColoredCandidates(
+            visual, Mode.COLOR, Metric.COSINE, unprobed(ordinals, 1 - own), own, chances
         )
 
     def _by_tag(
@@ -89,7 +110,7 @@ class Colored:
         tag: str,
         shares: NDArray[np.float32],
         watch: Stopwatch,
-    ) -> "_Ranked":
+    ) -> ColoredCandidates:
         metric = self.options.metric or Metric.COSINE
         carriers = searcher.collection.carriers(tag, searcher.deleted)
         if self.after is not None:
@@ -98,13 +119,16 @@ class Colored:
             kept = self._narrowed(searcher, carriers)
         space, vector = searcher.tag_space(tag, carriers)
         with watch("scan"):
-            ordinals, away = space.index.among(vector, kept, metric)
+            found = unprobed(*space.index.among(vector, kept, metric))
+            nearest = space.nearest_frames(vector, metric)
+            framed = Framed.of(found, nearest, space.index, None)
+        ordinals = framed.candidates.ordinals
         own = color_chances.of_thing(shares[ordinals], self.colors)
-        shown = visual.tag_chances(carriers, ordinals)
-        chances = None
-        if all(one is not None for one in shown):
-            chances = own * np.array(shown, np.float64)
-        return _Ranked(space, Mode.TAG, metric, _all_of(ordinals, away), own, chances, None)
+        shown = np.array(visual.tag_chances(carriers, ordinals), np.float64)
+        origin = Origin(frames=framed.by_frame)
+        return ColoredCandidates(
+            space, Mode.TAG, metric, framed.candidates, own, own * shown, origin
+        )
 
     def _by_meaning(
         self,
@@ -113,33 +137,37 @@ class Colored:
         query: Query,
         shares: NDArray[np.float32],
         watch: Stopwatch,
-    ) -> "_Ranked":
+    ) -> ColoredCandidates:
         metric = self.options.metric or space.index.metric
         if self.options.min_probability is not None:
             space.check_calibrated(metric, "`min_probability`")
-        found, nprobe = self._nearest(searcher, space, query, metric, watch)
+        result, origin = self._nearest(searcher, space, query, metric, watch)
+        found = result.ranking.found
         if self.is_either:
             # And the images that have most of the colour, however far from the meaning.
             every = self._narrowed(searcher, np.flatnonzero(shares))
             most = every[np.argsort(-shares[every], kind="stable")[:_DEPTH]]
             further = np.setdiff1d(most, found.ordinals)
             with watch("scan"):
-                ordinals, away = space.index.among(query.vector, further, metric)
-            found = _joined(found, ordinals, away)
-        if query.leave_out:
-            found = found.without(query.leave_out)
-        told = space.chances(distances.scores(found.distances, metric).tolist(), metric)
+                more = unprobed(*space.index.among(query.vector, further, metric))
+                nearest = space.nearest_frames(space.checked(query.vector), metric)
+                framed = Framed.of(more, nearest, space.index, None)
+            found = joined(found, framed.candidates).without(query.leave_out)
+            origin = replace(origin, frames=both_frames(origin.frames, framed))
+        scores = distances.scores(found.distances, metric).tolist()
+        told = space.chances(scores, metric)
         is_one = query.combination is None or query.combination.is_single
         is_told = is_one and all(one is not None for one in told)
-        word = np.array(told, np.float64) if is_told else _likeness(found.distances)
+        word = np.array(told, np.float64) if is_told else likeness(found.distances)
         of_color = color_chances.of_picture if self.is_either else color_chances.of_thing
         own = of_color(shares[found.ordinals], self.colors)
         both = 1 - (1 - word) * (1 - own) if self.is_either else word * own
-        return _Ranked(space, query.mode, metric, found, both, both if is_told else None, nprobe)
+        chances = both if is_told else np.full(len(both), np.nan)
+        return ColoredCandidates(space, query.mode, metric, found, both, chances, origin)
 
     def _nearest(
         self, searcher: Searcher, space: Space, query: Query, metric: Metric, watch: Stopwatch
-    ) -> tuple[Candidates, int]:
+    ) -> tuple[LookupResult, Origin]:
         """Return the images nearest to a meaning, as a search for it alone looks for them."""
         newest = None if self.after is None else self.after.newest
         options = self.options.model_copy(
@@ -158,8 +186,12 @@ class Colored:
             chosen = plan(space.curves, metric, wanted, clusters, options, target, is_small=small)
         plain = replace(query, after=None)
         search = SpaceSearch(space, plain, options, metric, prepared, mask)
-        found = Lookup(search, chosen, partial(_id, searcher)).run(watch).candidates
-        return found, found.nprobe
+        found = Lookup(search, chosen, partial(_id, searcher)).run(watch)
+        nprobe = found.candidates.nprobe
+        by_codes = chosen.depth is not None and nprobe < clusters and space.index.is_coded(metric)
+        coded = prepared if by_codes else None
+        is_whole = len(found.ranking) + found.left_out >= found.candidates.live
+        return found, Origin(nprobe, is_whole, query.combination, coded, found.frames)
 
     def _narrowed(self, searcher: Searcher, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the images that are there, pass the filter and came no later than the first
@@ -173,13 +205,14 @@ class Colored:
             kept &= collection.allowed(self.options.filter)[ordinals]
         return ordinals[kept]
 
-    def _page(self, searcher: Searcher, found: "_Ranked", matches: Matches | None) -> SearchResult:
+    def _page(
+        self, searcher: Searcher, found: ColoredCandidates, matches: Matches | None
+    ) -> SearchResult:
         options, after = shortest(self.options, matches), self.after
+        origin = found.origin
         likely = found.passing(options)
         kept = likely & ~np.isin(found.candidates.ordinals, after.shown if after else [])
-        candidates = found.candidates.at(kept)
-        # Keys between -1 and 0 would stand for averaged distances.
-        ranking = Ranking(candidates, partial(_id, searcher), keys=(1 - found.order)[kept])
+        ranking = self._ranking(searcher, found, kept)
         start = ranking.start(after.place if after else None, options.offset)
         page = page_of(
             searcher.collection,
@@ -189,7 +222,12 @@ class Colored:
             options,
             found.metric,
             len(ranking),
-            HitEvidence(chances=found.told),
+            HitEvidence(
+                combination=origin.combination,
+                prepared=origin.prepared,
+                chances=found.told,
+                frames=origin.frames,
+            ),
         )
 
         def ordered(hit: Hit) -> Hit:
@@ -201,12 +239,14 @@ class Colored:
         cut = page.cut_off
         if cut is not None:
             cut = cut.model_copy(update={"below": cut.below + int(np.count_nonzero(~likely))})
-        live = searcher.collection.live(searcher.deleted)
+        live = found.candidates.live
+        if origin.nprobe is None:
+            live = searcher.collection.live(searcher.deleted)
         looked_at = found.candidates.scanned
         recall = Recall(
             target=None,
-            expected=1.0 if found.nprobe is None or looked_at >= live else None,
-            nprobe=found.nprobe or 0,
+            expected=1.0 if origin.nprobe is None or looked_at >= live else None,
+            nprobe=origin.nprobe or 0,
             clusters=found.space.index.clusters,
             scanned_fraction=min(looked_at / live, 1.0) if live else 1.0,
             reranked=found.candidates.reranked,
@@ -214,7 +254,7 @@ class Colored:
         return SearchResult(
             [ordered(hit) for hit in page.hits],
             page.end,
-            page.is_full or found.nprobe is None or found.candidates.reranked >= live,
+            page.is_full or origin.is_whole,
             found.mode,
             found.metric,
             found.space.fingerprint,
@@ -223,89 +263,6 @@ class Colored:
             matches,
             colors=self.colors,
         )
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Candidates, what orders them (0 to 1, the first has most), and their probabilities, if any.
-
-    nprobe: clusters that were looked at; None: all that may match were.
-    """
-
-    space: Space
-    mode: Mode
-    metric: Metric
-    candidates: Candidates
-    order: Floats
-    chances: Floats | None
-    nprobe: int | None
-
-    def passing(self, options: SearchOptions) -> NDArray[np.bool_]:
-        """Return which candidates the cut-offs let through.
-
-        Neither scores nor probabilities fall along the order, so a page can't end at one that is
-        too low.
-        """
-        kept = np.ones(len(self.order), bool)
-        if options.score_threshold is not None:
-            scores = distances.scores(self.candidates.distances, self.metric)
-            kept &= scores >= options.score_threshold
-        if options.min_probability is not None and self.chances is not None:
-            kept &= self.chances >= options.min_probability
-        return kept
-
-    @cached_property
-    def _by_ordinal(self) -> NDArray[np.int64]:
-        return np.argsort(self.candidates.ordinals, kind="stable")
-
-    def place(self, ordinal: int) -> int | None:
-        """Return where an image stands among the candidates, or None."""
-        ordinals = self.candidates.ordinals
-        at = int(np.searchsorted(ordinals, ordinal, sorter=self._by_ordinal))
-        if at == len(ordinals) or ordinals[self._by_ordinal[at]] != ordinal:
-            return None
-        return int(self._by_ordinal[at])
-
-    def told(self, ordinals: NDArray[np.int64]) -> list[float | None]:
-        """Return the probability of each of some candidates, where anything tells."""
-        if self.chances is None:
-            return [None] * len(ordinals)
-        at = np.searchsorted(self.candidates.ordinals, ordinals, sorter=self._by_ordinal)
-        chances: list[float | None] = self.chances[self._by_ordinal[at]].tolist()
-        return chances
-
-
-def _all_of(ordinals: NDArray[np.int64], away: Floats) -> Candidates:
-    """Return images that no probing found as candidates."""
-    none, count = np.zeros(len(ordinals), np.int64), len(ordinals)
-    return Candidates(
-        ordinals, away, none, none, none, scanned=count, live=count, nprobe=0, reranked=count
-    )
-
-
-def _joined(found: Candidates, ordinals: NDArray[np.int64], away: Floats) -> Candidates:
-    """Return candidates with further images."""
-    none = np.zeros(len(ordinals), np.int64)
-    return replace(
-        found,
-        ordinals=np.concatenate([found.ordinals, ordinals]),
-        distances=np.concatenate([found.distances, away]),
-        clusters=np.concatenate([found.clusters, none]),
-        ranks=np.concatenate([found.ranks, none]),
-        segments=np.concatenate([found.segments, none]),
-        reranked=found.reranked + len(ordinals),
-    )
-
-
-def _likeness(away: Floats) -> Floats:
-    """Return how good candidates are where no probability tells: 1 for the nearest, and less by
-    each standard deviation.
-    """
-    if not len(away):
-        return away
-    spread = float(away.std()) or 1.0
-    found: Floats = np.exp(-(away - away.min()) / spread)
-    return found
 
 
 def _id(searcher: Searcher, ordinal: int) -> str:

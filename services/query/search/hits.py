@@ -104,7 +104,9 @@ def page_of(
     is_full = len(hits) == options.limit
     end = None
     if is_full and start + options.limit < total:
-        end = PageEnd(ordinals, partial(ranking.place, positions[-1]))
+        by_frame = frozenset[int]() if grounds.frames is None else grounds.frames.ordinals
+        framed = [ordinal for ordinal in ordinals if ordinal in by_frame]
+        end = PageEnd(ordinals, partial(ranking.place, positions[-1]), framed)
     if options.group_duplicates and hits and collection.visual is not None:
         hits = folded(hits, ordinals, collection.visual)
     return Page(hits, is_full or below > 0, end, cut_off(hits, below, options))

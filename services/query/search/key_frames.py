@@ -2,9 +2,11 @@
 poster, and its time goes with the hit.
 
 Frames lie beside the index, which has one vector an image, and all are compared: a collection has
-far fewer of them than pictures.
+far fewer of them than pictures. They may come between two pages of a search: a video that earlier
+pages passed at its poster is then found where it was, so that no page skips or repeats it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +21,9 @@ from shared.snapshots.frames import FrameVectors
 
 _BLOCK = 16_384
 
+Passed = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_]]
+"""Tells, of ordinals and distances, what earlier pages have passed without showing it."""
+
 
 class KeyFrames:
     """Frames of the videos of one space. Immutable."""
@@ -31,27 +36,25 @@ class KeyFrames:
         self._norms = np.linalg.norm(frames.vectors, axis=1).astype(np.float32)
 
     def nearest(self, query: NDArray[np.float32], metric: Metric) -> "NearestFrames":
-        """Return the frame of each video that is nearest to a query."""
-        blocks = [
-            distances.approximate(
-                self._frames.vectors[start : start + _BLOCK],
-                self._norms[start : start + _BLOCK],
-                query,
-                metric,
-            )[0]
-            for start in range(0, len(self._frames), _BLOCK)
-        ]
+        """Return the frame of each video that is nearest to a query, the first that ties."""
+        blocks, errors = [], []
+        for start in range(0, len(self._frames), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            away, error = distances.approximate(
+                self._frames.vectors[rows], self._norms[rows], query, metric
+            )
+            blocks.append(away)
+            errors.append(error)
         away = np.concatenate(blocks)
-        ends = [*self._starts[1:].tolist(), len(away)]
-        rows = np.array(
-            [
-                start + int(np.argmin(away[start:end]))
-                for start, end in zip(self._starts.tolist(), ends, strict=True)
-            ],
-            np.int64,
-        )
-        best = self._frames.at(rows)
-        return NearestFrames(best, distances.exact(best.vectors, query, metric))
+        counts = np.diff(self._starts, append=len(away))
+        least = np.repeat(np.minimum.reduceat(away, self._starts), counts)
+        # Roughly compared, some of a video are as near as its nearest one.
+        near = np.flatnonzero(away <= least + 2 * max(errors))
+        exact = distances.exact(self._frames.vectors[near], query, metric)
+        order = np.lexsort((near, exact, self._frames.ordinals[near]))
+        _, first = np.unique(self._frames.ordinals[near][order], return_index=True)
+        best = order[first]
+        return NearestFrames(self._frames.at(near[best]), exact[best])
 
 
 @dataclass(frozen=True)
@@ -94,30 +97,42 @@ class Framed:
 
     @classmethod
     def of(
-        cls, found: Candidates, nearest: NearestFrames | None, index: Index, mask: Mask | None
+        cls,
+        found: Candidates,
+        nearest: NearestFrames | None,
+        index: Index,
+        mask: Mask | None,
+        passed: Passed | None = None,
     ) -> "Framed":
         """Put videos at their nearest frame.
 
-        found: what a scan found, nearest first. mask: rows that may be hits; None: no others than
-        those found are.
+        found: what a scan found, nearest first if there is a mask. mask: rows that may be hits;
+        None: no others than those found are. passed: tells which videos earlier pages have passed
+        where these would stand by their frames, without showing them: their frames came later.
         """
         if nearest is None:
             return cls(found, None, np.zeros(len(found.ordinals), bool), index, found)
         rows = nearest.rows_of(found.ordinals)
         own = np.where(rows >= 0, nearest.distances[rows], np.inf)
         by_frame = own < found.distances
-        level = np.where(by_frame, own, found.distances)
-        whole = _plain(found)
-        whole = replace(whole, distances=level, ranks=np.where(by_frame, 0, found.ranks))
-        if mask is not None and len(level):
+        whole = replace(_plain(found), distances=np.where(by_frame, own, found.distances))
+        count = len(found.ordinals)
+        if mask is not None and count:
             # A frame beyond the last one found may have other images before it.
             more = nearest.distances <= found.distances[-1]
             more &= ~np.isin(nearest.frames.ordinals, found.ordinals)
             if more.any():
                 whole = _joined(whole, nearest, np.flatnonzero(more), index, mask)
-                added = len(whole.ordinals) - len(by_frame)
-                by_frame = np.concatenate([by_frame, np.ones(added, bool)])
-        order = np.argsort(whole.distances, kind="stable")
+                by_frame = np.append(by_frame, np.ones(len(whole.ordinals) - count, bool))
+        kept = np.ones(len(by_frame), bool)
+        if passed is not None:
+            framed = np.flatnonzero(by_frame)
+            by_frame[framed] = ~passed(whole.ordinals[framed], whole.distances[framed])
+            whole.distances[:count] = np.where(by_frame[:count], own, found.distances)
+            kept[count:] = by_frame[count:]
+        whole = replace(whole, ranks=np.where(by_frame, 0, whole.ranks))
+        order = np.flatnonzero(kept)
+        order = order[np.argsort(whole.distances[order], kind="stable")]
         return cls(whole.at(order), nearest, by_frame[order], index, found)
 
     def vectors(self, candidates: Candidates) -> NDArray[np.float32]:

@@ -39,6 +39,13 @@ class LookupResult:
     left_out: int
     frames: FrameHits | None
 
+    def has_frames(self, limit: int) -> bool:
+        """Tell whether a video stands where a frame is, on a page of that many hits."""
+        if self.frames is None:
+            return False
+        page = self.ranking.found.ordinals[self.ranking.page(self.start, limit)]
+        return not self.frames.ordinals.isdisjoint(page.tolist())
+
 
 @dataclass(frozen=True)
 class SpaceSearch:
@@ -122,7 +129,8 @@ class Lookup:
         with watch("scan"):
             found = found or index.search(**vars(self._search(nprobe, near, k)))
             found = with_ties(found, index.vectors, self._prepared.vector)
-            framed = Framed.of(found, self._nearest_frames, index, self._mask)
+            passed = None if query.after is None else query.after.passed(self._id_of)
+            framed = Framed.of(found, self._nearest_frames, index, self._mask, passed)
             candidates = framed.candidates
         keys: NDArray[np.float64] | None = None
         if self._reranks:

@@ -51,18 +51,20 @@ class Matches:
     present: float | None
     promised: int | None = None
 
-    def with_certain(self, count: int) -> "Matches":
-        """Return the same where some further images are known to match."""
-        if not count:
-            return self
+    def beside(self, count: int, sure: int) -> "Matches":
+        """Return the same where further images match, as their text says. sure: those that surely
+        do.
+
+        How surely a text was read isn't calibrated, so that a list with such hits promises nothing.
+        """
         expected = self.expected
         if expected is not None:
             expected = Expected(
                 matches=expected.matches + count,
-                low=expected.low + count,
+                low=expected.low + sure,
                 high=expected.high + count,
             )
-        return Matches(expected, None if self.present is None else 1.0, self.promised)
+        return Matches(expected, 1.0 if sure else self.present)
 
 
 def of_neighbours(
@@ -147,7 +149,8 @@ def of_carriers(
 ) -> Matches | None:
     """Count the carriers of a tag that show it. None where nothing tells.
 
-    chances: gives the probability of some of them. ranked: the carriers in the order of the answer.
+    chances: gives the probability of some of them. ranked: the carriers in the order of the answer,
+    of which the first are looked at.
     """
     spread = None if visual is None else visual.tag_spread
     if spread is None:
@@ -171,12 +174,16 @@ def of_carriers(
 
 
 def of_colors(
-    chances: NDArray[np.float64], of_thing: bool, guarantee: float | None
+    chances: NDArray[np.float64],
+    in_order: NDArray[np.float64],
+    of_thing: bool,
+    guarantee: float | None,
 ) -> Matches | None:
-    """Count the pictures of a colour by their probabilities, in the order of the answer.
+    """Count the pictures of a colour by their probabilities.
 
-    of_thing: it is the colour of the main thing. Counts of a colour lie off by a share of
-    themselves, as people draw its bounds elsewhere than its measure does.
+    in_order: those of the first, in the order of the answer. of_thing: it is the colour of the main
+    thing. Counts of a colour lie off by a share of themselves, as people draw its bounds elsewhere
+    than its measure does.
     """
     if not len(chances):
         return None
@@ -185,7 +192,7 @@ def of_colors(
     variance += (middle * (_THING_OFF if of_thing else _PICTURE_OFF)) ** 2
     half = _NINE_IN_TEN * math.sqrt(variance)
     low, nearest, high = whole_numbers(middle - half, middle, min(middle + half, len(chances)))
-    promised, present = _list_of(chances[:PLACES], guarantee)
+    promised, present = _list_of(in_order[:PLACES], guarantee)
     return Matches(Expected(matches=nearest, low=low, high=high), present, promised)
 
 

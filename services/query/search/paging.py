@@ -27,10 +27,14 @@ class Place:
 
 @dataclass(frozen=True)
 class PageEnd:
-    """Hits that a page with successors has shown: their ordinals, and where the last one is."""
+    """Hits that a page with successors has shown: their ordinals, and where the last one is.
+
+    framed: those of them that stand where a key frame is.
+    """
 
     ordinals: list[int]
     find_place: Callable[[], Place] = field(compare=False)
+    framed: list[int] = field(default_factory=list)
 
     @property
     def place(self) -> Place:

@@ -8,7 +8,7 @@ from services.query.search.matches import Matches
 from services.query.search.paging import PageEnd
 from services.query.search.probing import Plan
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
-from shared.contracts.query import Metric
+from shared.contracts.query import Metric, SearchOptions
 from shared.engines.ivf.index import Candidates
 from shared.snapshots.items import Item
 
@@ -31,12 +31,16 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class PreparedSearch:
-    """Search by a vector before the index is looked at."""
+    """Search by a vector before the index is looked at.
+
+    ordinary: its options as they came, before a promise made the list shorter.
+    """
 
     search: SpaceSearch
     lookup: Lookup
     plan: Plan
     matches: Matches | None
+    ordinary: SearchOptions
 
 
 @dataclass(frozen=True)

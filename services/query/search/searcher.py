@@ -92,7 +92,7 @@ class Searcher:
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
     ) -> PreparedSearch:
         """Return what `finish` needs for the images nearest to a vector. Raises as `nearest`."""
-        index = space.index
+        index, ordinary = space.index, options
         metric = options.metric or index.metric
         if options.min_probability is not None:
             space.check_calibrated(metric, "`min_probability`")
@@ -107,7 +107,8 @@ class Searcher:
         with watch("probe"):
             chosen = self._plan(space, prepared, query, mask, metric, options)
         search = SpaceSearch(space, query, options, metric, prepared, mask)
-        return PreparedSearch(search, Lookup(search, chosen, self._id_of), chosen, matches)
+        lookup = Lookup(search, chosen, self._id_of)
+        return PreparedSearch(search, lookup, chosen, matches, ordinary)
 
     def look(self, works: Sequence[PreparedSearch]) -> list[FirstLook]:
         """Return what the first look of each search finds; searches of one index share it, and
@@ -135,6 +136,10 @@ class Searcher:
         space, query, options = search.space, search.query, search.options
         index, metric, prepared, mask = space.index, search.metric, search.prepared, search.mask
         looked_up = lookup.run(watch, None if found is None else found.candidates)
+        if options.guarantee is not None and looked_up.has_frames(options.limit):
+            # A promise is learnt of the pictures that stand where their own vectors are.
+            plain = work.ordinary.model_copy(update={"guarantee": None})
+            return self.nearest(space, query, plain, watch)
         candidates, nprobe = looked_up.candidates, looked_up.candidates.nprobe
         expected = expected_recall(chosen.curve, nprobe, index.clusters, looked_up.near)
         if self._audit is not None and nprobe < index.clusters:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from services.query.search.cursor import Cursor
-from services.query.search.hits import HitEvidence, page_of
+from services.query.search.hits import HitEvidence, cut_off, page_of
+from services.query.search.key_frames import FrameHits
 from services.query.search.matches import Matches
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.query import Query
@@ -54,6 +55,8 @@ def ranked(
     mode = Mode.TEXT if meaning is None else Mode.MIXED
     if visual is None:
         return searcher.nothing(mode, options)
+    # Nothing calibrates how surely a text was read, so no list is promised.
+    options = options.model_copy(update={"guarantee": None})
     everything = shown
     if options.filter is not None:
         with watch("filter"):
@@ -61,10 +64,11 @@ def ranked(
             shown = shown.kept(allowed[shown.ordinals])
     started = after.offset if after is not None else options.offset
     with watch("rank"):
-        first, ordinals = _by_text(searcher, visual, shown, options, after, meaning is None)
+        first, ordinals = _by_text(searcher, visual, shown, options, after, meaning)
     if meaning is None:
         return replace(first, mode=mode, matches=None if after else _matches_of(shown))
     space, query = meaning
+    count, sure = len(shown), _sure(shown)
     # Near copies may be folded into fewer hits than the page has.
     if first.end is not None:
         matches = None
@@ -73,8 +77,9 @@ def ranked(
             left = replace(query, leave_out=everything.ordinals.tolist())
             one = options.model_copy(update={"offset": 0, "limit": 1})
             matches = searcher.nearest(space, left, one, watch).matches
-            matches = None if matches is None else matches.with_certain(len(shown))
-        return replace(first, mode=mode, model=space.fingerprint, matches=matches)
+            matches = (matches or Matches(None, None)).beside(count, sure)
+        metric = options.metric or space.index.metric
+        return replace(first, mode=mode, metric=metric, matches=matches)
     behind = max(started - len(shown), 0)
     rest = options.model_copy(
         update={"offset": 0 if after else behind, "limit": options.limit - len(ordinals)}
@@ -93,20 +98,26 @@ def ranked(
     found = searcher.nearest(space, query, rest, watch)
     end = found.end
     if end is not None:
-        end = PageEnd([*ordinals, *end.ordinals], end.find_place)
-    matches = None if found.matches is None else found.matches.with_certain(len(shown))
-    return replace(found, hits=[*first.hits, *found.hits], end=end, mode=mode, matches=matches)
+        end = PageEnd([*ordinals, *end.ordinals], end.find_place, end.framed)
+    matches = None
+    if after is None:
+        matches = (found.matches or Matches(None, None)).beside(count, sure)
+    hits = [*first.hits, *found.hits]
+    cut = None if found.cut_off is None else cut_off(hits, found.cut_off.below, options)
+    return replace(found, hits=hits, end=end, mode=mode, cut_off=cut, matches=matches)
 
 
 def _by_text(
     searcher: Searcher,
-    space: Space,
+    visual: Space,
     shown: Shown,
     options: SearchOptions,
     after: Cursor | None,
-    is_alone: bool,
+    meaning: tuple[Space, Query] | None,
 ) -> tuple[SearchResult, list[int]]:
     """A page of the images that show a text, and the ordinals of all that it covers."""
+    is_alone = meaning is None
+    space = visual if meaning is None else meaning[0]
     away = 1.0 - shown.scores
     none = np.zeros(len(shown), np.int64)
     candidates = Candidates(
@@ -138,7 +149,9 @@ def _by_text(
         Metric.COSINE,
         # What follows by meaning is not known yet.
         len(ranking) if is_alone else len(ranking) + 1,
-        HitEvidence(chances=lambda ordinals: [None] * len(ordinals)),
+        HitEvidence(
+            chances=lambda ordinals: [None] * len(ordinals), frames=_frames(options, meaning)
+        ),
     )
     raised = 0.0 if is_alone else 1.0
     hits = [
@@ -158,15 +171,33 @@ def _by_text(
         scanned_fraction=0.0,
         reranked=len(shown),
     )
+    cut = cut_off(hits, 0, options)
     result = SearchResult(
-        hits, page.end, True, Mode.TEXT, Metric.COSINE, space.fingerprint, recall, page.cut_off
+        hits, page.end, True, Mode.TEXT, Metric.COSINE, space.fingerprint, recall, cut
     )
     return result, candidates.ordinals[ranking.page(start, options.limit)].tolist()
 
 
+def _frames(options: SearchOptions, meaning: tuple[Space, Query] | None) -> FrameHits | None:
+    """Return the frames that are nearest to a meaning; videos aren't found by them here, as their
+    text is that of the poster.
+    """
+    if meaning is None:
+        return None
+    space, query = meaning
+    metric = options.metric or space.index.metric
+    nearest = space.nearest_frames(space.checked(query.vector), metric)
+    return None if nearest is None else FrameHits(nearest, frozenset())
+
+
+def _sure(shown: Shown) -> int:
+    """Return how many texts were read more surely than not."""
+    return int(np.count_nonzero(shown.scores >= _SURE))
+
+
 def _matches_of(shown: Shown) -> Matches:
     """Return how many images match: at least those whose text was surely read."""
-    count, sure = len(shown), int(np.count_nonzero(shown.scores >= _SURE))
+    count, sure = len(shown), _sure(shown)
     return Matches(Expected(matches=count, low=sure, high=count), 1.0 if sure else None)
 
 

@@ -10,7 +10,7 @@ from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, item_of, page_of
 from services.query.search.key_frames import Framed
-from services.query.search.matches import of_carriers, shortest
+from services.query.search.matches import Matches, of_carriers, shortest
 from services.query.search.paging import Ranking
 from services.query.search.result import SearchResult
 from services.query.search.space import Space
@@ -19,6 +19,7 @@ from shared.contracts.answer import Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.ties import NEXT, with_ties
+from shared.maths.evidence import PLACES
 from shared.snapshots.items import tag_key
 
 Chances = Callable[[NDArray[np.int64]], list[float | None]]
@@ -46,45 +47,30 @@ class TagSearch:
             with watch("filter"):
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
+        wanted: int | None = None
+        if options.min_probability is None:
+            most = options.limit if options.guarantee is None else max(options.limit, PLACES)
+            wanted = (after.offset if after else options.offset) + most
+        with watch("scan"):
+            candidates = self._near(space, vector, carriers, metric, wanted)
+            nearest = space.nearest_frames(vector, metric)
+            passed = None if after is None else after.passed(self._id_of)
+            framed = Framed.of(candidates, nearest, space.index, None, passed)
+            candidates = framed.candidates
+        compared = len(candidates.ordinals)
+        with watch("count"):
+            matches = None
+            if after is None:
+                matches = self._matches(carried, carriers, candidates, options.guarantee)
+            options = shortest(options, matches)
         chances: Chances = partial(self._chances, carried)
         dropped = 0
         if options.min_probability is not None:
             # Probabilities don't fall along the ranking, so a page of it can't end at one.
             with watch("rank"):
-                chances, kept = self._likely(carried, carriers, options.min_probability)
-            dropped, carriers = len(carriers) - len(kept), kept
-        with watch("scan"):
-            ordinals, found_distances = space.index.among(vector, carriers, metric)
-            order = np.argsort(found_distances, kind="stable")
-            candidates = Candidates(
-                ordinals[order],
-                found_distances[order],
-                *_unknown(len(order)),
-                scanned=len(order),
-                live=len(order),
-                nprobe=0,
-                reranked=len(order),
-            )
-        with watch("count"):
-            matches = None
-            if after is None:
-                told: Chances = partial(self._chances, carried)
-                matches = of_carriers(
-                    told,
-                    carriers,
-                    candidates.ordinals,
-                    self.collection.visual,
-                    options.guarantee,
-                )
-            options = shortest(options, matches)
-        with watch("scan"):
-            before = after.offset if after else options.offset
-            candidates = with_ties(
-                candidates, partial(_vectors, space), vector, before + options.limit + NEXT
-            )
-            nearest = space.nearest_frames(vector, metric)
-            framed = Framed.of(candidates, nearest, space.index, None)
-            candidates = framed.candidates
+                chances, kept = self._likely(carried, candidates.ordinals, options.min_probability)
+                candidates = candidates.at(kept)
+            dropped = compared - len(candidates.ordinals)
         with watch("rank"):
             candidates = candidates.without(after.shown if after else ())
             ranking = Ranking(candidates, self._id_of)
@@ -109,7 +95,7 @@ class TagSearch:
             nprobe=0,
             clusters=space.index.clusters,
             scanned_fraction=len(carriers) / live if live else 1.0,
-            reranked=len(candidates.ordinals),
+            reranked=compared,
         )
         return SearchResult(
             page.hits,
@@ -123,17 +109,58 @@ class TagSearch:
             matches,
         )
 
+    def _near(
+        self,
+        space: Space,
+        vector: NDArray[np.float32],
+        carriers: NDArray[np.int64],
+        metric: Metric,
+        wanted: int | None,
+    ) -> Candidates:
+        """Return carriers of a tag, nearest first. wanted: how many matter; None: all may."""
+        ordinals, found_distances = space.index.among(vector, carriers, metric)
+        order = np.argsort(found_distances, kind="stable")
+        candidates = Candidates(
+            ordinals[order],
+            found_distances[order],
+            *_unknown(len(order)),
+            scanned=len(order),
+            live=len(order),
+            nprobe=0,
+            reranked=len(order),
+        )
+        first = None if wanted is None else wanted + NEXT
+        return with_ties(candidates, partial(_vectors, space), vector, first)
+
+    def _matches(
+        self,
+        carried: NDArray[np.int64],
+        carriers: NDArray[np.int64],
+        candidates: Candidates,
+        guarantee: float | None,
+    ) -> Matches | None:
+        """Count the carriers that show the tag, whatever cuts off hits.
+
+        carried: all that carry it; carriers: those of them that pass the filter.
+        """
+        first = candidates.ordinals[:PLACES]
+        if guarantee is not None:
+            # A promise is of the hits in their very order, which takes the ids of those that tie.
+            first = candidates.ordinals[Ranking(candidates, self._id_of).page(0, PLACES)]
+        chances: Chances = partial(self._chances, carried)
+        return of_carriers(chances, carriers, first, self.collection.visual, guarantee)
+
     def _likely(
-        self, carried: NDArray[np.int64], carriers: NDArray[np.int64], least: float
-    ) -> tuple[Chances, NDArray[np.int64]]:
-        """Return the probabilities of some carriers, and those that are likely enough.
+        self, carried: NDArray[np.int64], ordinals: NDArray[np.int64], least: float
+    ) -> tuple[Chances, NDArray[np.bool_]]:
+        """Return the probabilities of some carriers, and which of them are likely enough.
 
         carried: all that carry the tag. One that nothing tells of passes.
         """
-        told = self._chances(carried, carriers)
-        known = dict(zip(carriers.tolist(), told, strict=True))
+        told = self._chances(carried, ordinals)
+        known = dict(zip(ordinals.tolist(), told, strict=True))
         kept = np.array([chance is None or chance >= least for chance in told], bool)
-        return lambda some: [known[one] for one in some.tolist()], carriers[kept]
+        return lambda some: [known[one] for one in some.tolist()], kept
 
     def _chances(
         self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]
