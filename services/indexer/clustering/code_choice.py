@@ -35,9 +35,9 @@ _HELD = (0.96, 0.9935)
 _LESS = 0.95
 # Nanoseconds of the compiled search: a code and a byte of it; a row that is compared exactly and a
 # dimension of it; a product of a projection, or of a centroid. See docs/decisions.
-_CODE_NS, _BYTE_NS = 0.9, 0.05
-_ROW_NS, _DIMENSION_NS = 60.0, 0.25
-_PRODUCT_NS = 0.08
+_CODE_NS, _BYTE_NS = 0.3, 0.07
+_ROW_NS, _DIMENSION_NS = 195.0, 0.37
+_PRODUCT_NS = 0.2
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from shared.contracts.answer import (
     SearchResponse,
     TagCount,
 )
+from shared.contracts.base import trusted
 from shared.contracts.query import SearchOptions
 from shared.snapshots.items import tag_key
 from shared.snapshots.version import Version
@@ -34,31 +35,36 @@ def response_for(
     collection = searcher.collection
     # A list that ends where it must has no further page.
     end = result.end if options.guarantee is None else None
-    return SearchResponse(
-        hits=result.hits,
-        limit=options.limit,
-        offset=pages.offset,
-        next=pages.next(end, result.mode, result.model, collection.newest),
-        complete=result.complete,
-        facets=None if options.facets is None else _facets(result.hits, options.facets),
-        label_facets=None if options.facets is None else _label_facets(result.hits, options.facets),
-        cut_off=result.cut_off,
-        expected=None if result.matches is None else result.matches.expected,
-        present=None if result.matches is None else result.matches.present,
-        guarantee=_guarantee(result, options),
-        mode=result.mode,
-        searched_as=next(iter(corrected.values()), None),
-        corrected_terms=[
-            CorrectedTerm(term=term, searched_as=tag) for term, tag in corrected.items()
-        ],
-        colors=list(result.colors),
-        unknown_keys=unknown_keys(searcher, options.filter),
-        metric=result.metric,
-        snapshot=collection.manifest.number,
-        version=str(Version(collection.manifest.number, len(searcher.deleted))),
-        model=result.model,
-        recall=result.recall,
-        timings_ms=watch.timings_ms(),
+    return trusted(
+        SearchResponse,
+        {
+            "hits": result.hits,
+            "limit": options.limit,
+            "offset": pages.offset,
+            "next": pages.next(end, result.mode, result.model, collection.newest),
+            "complete": result.complete,
+            "facets": None if options.facets is None else _facets(result.hits, options.facets),
+            "label_facets": None
+            if options.facets is None
+            else _label_facets(result.hits, options.facets),
+            "cut_off": result.cut_off,
+            "expected": None if result.matches is None else result.matches.expected,
+            "present": None if result.matches is None else result.matches.present,
+            "guarantee": _guarantee(result, options),
+            "mode": result.mode,
+            "searched_as": next(iter(corrected.values()), None),
+            "corrected_terms": [
+                CorrectedTerm(term=term, searched_as=tag) for term, tag in corrected.items()
+            ],
+            "colors": list(result.colors),
+            "unknown_keys": unknown_keys(searcher, options.filter),
+            "metric": result.metric,
+            "snapshot": collection.manifest.number,
+            "version": str(Version(collection.manifest.number, len(searcher.deleted))),
+            "model": result.model,
+            "recall": result.recall,
+            "timings_ms": watch.timings_ms(),
+        },
     )
 
 
