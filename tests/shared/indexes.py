@@ -6,7 +6,7 @@ import numpy as np
 
 from services.indexer.clustering.streaming import assign, train_centroids
 from shared.contracts.query import Metric
-from shared.engines.ivf.codec import Codec, CodeForm
+from shared.engines.ivf.codec import CodecTraining, CodeForm
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
@@ -71,8 +71,8 @@ def index_of(
     centroids = train_centroids(vectors, clusters, metric, seed=0)
     codec = None
     if coded:
-        forms = [form or CodeForm.usual(vectors.shape[1])]
-        [codec] = Codec.train_each(prepared(vectors, metric), 0, forms)
+        training = CodecTraining(prepared(vectors, metric), 0)
+        codec = training.codec(form or CodeForm.usual(vectors.shape[1]))
     partition = Partition(centroids, metric, codec, dtype)
     segments = []
     for number, (start, end) in enumerate(itertools.pairwise(bounds)):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from shared.contracts.query import Metric
-from shared.engines.ivf.codec import Codec, CodeForm
+from shared.engines.ivf.codec import Codec, CodecTraining, CodeForm
 from shared.engines.ivf.codes import CodedLists
 from tests.shared.indexes import clustered, index_of
 
@@ -23,7 +23,7 @@ FORMS = [
 def made(request):
     dim, form = request.param
     vectors = clustered(900, dim)
-    [codec] = Codec.train_each(vectors, 0, [form or CodeForm.usual(dim)])
+    codec = CodecTraining(vectors, 0).codec(form or CodeForm.usual(dim))
     lists = np.sort(np.random.default_rng(0).integers(0, 9, len(vectors)))
     lists[lists == 4] = 5  # One list is empty.
     offsets = np.searchsorted(lists, np.arange(10))
@@ -101,8 +101,8 @@ def test_the_usual_form_is_that_of_codes_that_tell_no_other():
 def test_more_bits_a_dimension_tell_distances_better():
     vectors = clustered(900, 40)
     forms = [CodeForm(40, 10), CodeForm(40, 15), CodeForm(40, 20)]
-    errors = []
-    for codec in Codec.train_each(vectors, 0, forms):
+    errors, training = [], CodecTraining(vectors, 0)
+    for codec in map(training.codec, forms):
         query = vectors[0]
         away = ((np.float64(vectors) - query) ** 2).sum(axis=1)
         errors.append(np.abs(code_distances(codec, vectors, query) - away).mean())

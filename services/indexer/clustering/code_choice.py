@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from services.indexer.clustering.streaming import Rows
 from shared.contracts.codes import Codes, CodeTrial
 from shared.contracts.query import Metric
-from shared.engines.ivf.codec import MAX_WIDTH, Codec, CodeForm, one_faiss_thread
+from shared.engines.ivf.codec import (
+    MAX_WIDTH,
+    Codec,
+    CodecTraining,
+    CodeForm,
+    one_faiss_thread,
+)
 from shared.engines.ivf.codes import CodedLists
 from shared.maths.distances import prepared
 
@@ -28,6 +34,8 @@ _QUERIES = 128
 _K = 10
 _DEEPEST = 2_048
 _MAX_BYTES = 64
+# Vectors a codeword from which trials learn: a quarter of those of the codes that are kept.
+_TRIAL_POINTS = 128
 TARGETS = (0.95, 0.99)
 # Share of the neighbours in the probed lists, for each target: codes may lose the rest.
 _HELD = (0.96, 0.9935)
@@ -69,21 +77,21 @@ def learned_codes(
     """
     dim = sample.shape[1]
     forms = _forms(dim) if len(lists) >= _WORTH_A_TRIAL else [CodeForm.usual(dim)]
-    codecs = Codec.train_each(sample, seed, forms)
+    training = CodecTraining(sample, seed)
     if len(forms) == 1:
         form = forms[0]
-        return codecs[0], Codes(directions=form.directions, bytes=form.code_size)
+        return training.codec(form), Codes(directions=form.directions, bytes=form.code_size)
     regions = _regions(vectors, lists, centroids, metric, np.random.default_rng(seed))
+    trials = []
     # A search by codes leaves faiss on one thread.
     with one_faiss_thread():
-        trials = [
-            _trial(form, codec, regions, len(centroids), dim)
-            for form, codec in zip(forms, codecs, strict=True)
-        ]
+        for form in forms:
+            codec = training.codec(form, _TRIAL_POINTS)
+            trials.append(_trial(form, codec, regions, len(centroids), dim))
     best = min(range(len(trials)), key=lambda number: trials[number].cost)
     if trials[best].cost > _LESS * trials[0].cost:
         best = 0
-    return codecs[best], Codes(
+    return training.codec(forms[best]), Codes(
         directions=forms[best].directions,
         bytes=forms[best].code_size,
         targets=list(TARGETS),

@@ -21,9 +21,11 @@ from shared.maths.distances import prepared
 # allows (see `kmeans.py`).
 _LONGEST = 3
 # New rows of a list tell of drift where they are this share of a mean list, and lie farther from
-# their centroid than vectors did on average, by this ratio: that of the advice in `health.py`.
+# their centroid than vectors did on average, and than its older rows, so many of which are looked
+# at. The ratio is that of the advice in `health.py`.
 _NEW_SHARE = 0.25
 _DRIFT = 1.15
+_OLDER = 64
 # With more rows than this share in drifted lists, all is to be clustered anew.
 _MOST = 0.5
 # Smaller collections are equally fast without clusters.
@@ -71,16 +73,47 @@ def drifted(
     """
     clusters = len(centroids)
     sizes = np.bincount(lists, minlength=clusters)
-    away = np.zeros(clusters)
-    for start in range(0, len(fresh), _BLOCK):
-        rows = fresh[start : start + _BLOCK]
-        points = prepared(vectors[rows], metric)
-        distances = np.linalg.norm(points - centroids[lists[rows]], axis=1)
-        away += np.bincount(lists[rows], distances, clusters)
     added = np.bincount(lists[fresh], minlength=clusters)
-    is_far = away > _DRIFT * fit.spread * added
-    has_drifted = is_far & (added >= max(_NEW_SHARE * fit.rows, 1))
-    return np.flatnonzero(has_drifted | (sizes > _LONGEST * fit.rows))
+    away = _distances(vectors, lists, fresh, centroids, metric)
+    has_new = added >= max(_NEW_SHARE * fit.rows, 1)
+    is_far = has_new & (away > _DRIFT * fit.spread)
+    # A list may be a wide one from the beginning: so its new rows are compared with its older ones.
+    older = _distances(
+        vectors, lists, _some_older(lists, fresh, np.flatnonzero(is_far)), centroids, metric
+    )
+    is_far &= away > _DRIFT * older
+    return np.flatnonzero(is_far | (has_new & (sizes > _LONGEST * fit.rows)))
+
+
+def _distances(
+    vectors: Rows,
+    lists: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    centroids: NDArray[np.float32],
+    metric: Metric,
+) -> NDArray[np.float64]:
+    """Return the mean distance of some rows to the centroid of their list, by list; 0: it has none
+    of them.
+    """
+    total = np.zeros(len(centroids))
+    for start in range(0, len(rows), _BLOCK):
+        some = rows[start : start + _BLOCK]
+        away = np.linalg.norm(prepared(vectors[some], metric) - centroids[lists[some]], axis=1)
+        total += np.bincount(lists[some], away, len(centroids))
+    return total / np.maximum(np.bincount(lists[rows], minlength=len(centroids)), 1)
+
+
+def _some_older(
+    lists: NDArray[np.int64], fresh: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return up to so many rows of each chosen list that aren't fresh, evenly, ascending."""
+    is_older = np.isin(lists, chosen)
+    is_older[fresh] = False
+    rows = np.flatnonzero(is_older)
+    rows = rows[np.argsort(lists[rows], kind="stable")]
+    cuts = np.flatnonzero(np.diff(lists[rows])) + 1
+    parts = [part[:: -(-len(part) // _OLDER)] for part in np.split(rows, cuts) if len(part)]
+    return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]))
 
 
 def repaired(
@@ -120,7 +153,7 @@ def repaired(
         new = nearest(points, made)
         is_nearer = _squares(points, made[new]) < _squares(points, centroids[lists[rows]])
         assigned[rows[is_nearer]] = numbers[new[is_nearer]]
-    compared = len(fresh) + len(own) * len(every) + len(around) * (count + 1)
+    compared = len(fresh) + _OLDER * len(bad) + len(own) * len(every) + len(around) * (count + 1)
     compared += count_trained * count * _ROUNDS
     moved = int((assigned != lists).sum())
     return Repair(every, assigned, len(bad), moved, compared)

@@ -89,7 +89,7 @@ class LocalSpaces:
                     yield at, chosen
                     at += len(chosen)
 
-        live = LiveRows(parts, kept)
+        live = LiveRows(parts, kept, job.check_cancelled)
         partition = self._segments.partition(space)
         lists = live.lists()
         repair = self._repaired(space, live, lists, partition, name, job)

@@ -6,7 +6,7 @@ them, or each by itself, is then one of 16 points (product quantization: Jégou 
 which is what a CPU can compare fastest (André et al., "Quicker ADC", TPAMI 2021).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -88,35 +88,9 @@ class Codec:
         faiss.copy_array_to_vector(codebooks.ravel(), self._quantizer.centroids)
 
     @classmethod
-    def train(cls, sample: NDArray[np.float32], seed: int) -> Self:
+    def train(cls, sample: NDArray[np.float32], seed: int) -> "Codec":
         """Learns from vectors as they will be encoded, float32 of shape (n, dim), n >= 16."""
-        [codec] = cls.train_each(sample, seed, [CodeForm.usual(sample.shape[1])])
-        return codec
-
-    @classmethod
-    def train_each(
-        cls, sample: NDArray[np.float32], seed: int, forms: Sequence[CodeForm]
-    ) -> list[Self]:
-        """Learn codes of several forms; their principal dimensions are found once."""
-        rng = np.random.default_rng(seed)
-        if len(sample) > _PCA_ROWS:
-            sample = sample[np.sort(rng.choice(len(sample), _PCA_ROWS, replace=False))]
-        mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-        centred = sample - mean
-        axes = principal_axes(centred)
-        codecs = []
-        for form in forms:
-            projection = _projection(axes, form, np.random.default_rng(seed))
-            pairs = form.width // 2
-            quantizer = faiss.ProductQuantizer(form.width, pairs, BITS)
-            quantizer.cp.seed = seed
-            quantizer.cp.min_points_per_centroid = 1
-            quantizer.cp.max_points_per_centroid = _POINTS_PER_CODEWORD
-            with one_faiss_thread():
-                quantizer.train(np.ascontiguousarray(centred @ projection))
-            codebooks = faiss.vector_to_array(quantizer.centroids).reshape(pairs, 1 << BITS, 2)
-            codecs.append(cls(mean, projection, codebooks))
-        return codecs
+        return CodecTraining(sample, seed).codec(CodeForm.usual(sample.shape[1]))
 
     @property
     def width(self) -> int:
@@ -144,6 +118,33 @@ class Codec:
         numbers = np.stack([code & 15, code >> 4], axis=1).reshape(-1)
         stands_for = self.codebooks[np.arange(len(numbers)), numbers].reshape(-1)
         return float(((stands_for.astype(np.float64) - point) ** 2).sum())
+
+
+class CodecTraining:
+    """Learns codes of any form from one sample, whose principal dimensions are found once."""
+
+    def __init__(self, sample: NDArray[np.float32], seed: int) -> None:
+        """sample: vectors as they will be encoded, float32 of shape (n, dim), n >= 16."""
+        if len(sample) > _PCA_ROWS:
+            chosen = np.random.default_rng(seed).choice(len(sample), _PCA_ROWS, replace=False)
+            sample = sample[np.sort(chosen)]
+        self._seed = seed
+        self._mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._centred = sample - self._mean
+        self._axes = principal_axes(self._centred)
+
+    def codec(self, form: CodeForm, points: int = _POINTS_PER_CODEWORD) -> Codec:
+        """Return codes of a form. points: most vectors to learn from, for each codeword."""
+        projection = _projection(self._axes, form, np.random.default_rng(self._seed))
+        pairs = form.width // 2
+        quantizer = faiss.ProductQuantizer(form.width, pairs, BITS)
+        quantizer.cp.seed = self._seed
+        quantizer.cp.min_points_per_centroid = 1
+        quantizer.cp.max_points_per_centroid = points
+        with one_faiss_thread():
+            quantizer.train(np.ascontiguousarray(self._centred @ projection))
+        codebooks = faiss.vector_to_array(quantizer.centroids).reshape(pairs, 1 << BITS, 2)
+        return Codec(self._mean, projection, codebooks)
 
 
 def _projection(
