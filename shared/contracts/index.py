@@ -192,7 +192,8 @@ class IndexHealth(Wire):
         None, description="What the last compaction clustered anew; null: nothing since the build."
     )
     codes: Codes | None = Field(
-        None, description="Form of the codes that choose what is compared exactly, if there are any."
+        None,
+        description="Form of the codes that choose what is compared exactly, if there are any.",
     )
     advice: str | None = Field(None, description="Recommended action, if any.")
     learning: Learning | None = Field(None, description="State of background learning.")

@@ -68,7 +68,8 @@ def test_a_new_class_is_found_as_after_a_build_of_all_for_a_fraction_of_its_work
     first, added = groups(8000, 16, 60, 0), groups(1500, 16, 9, 1, shift=1.5)
     grown = Grown.of(first, added, 80)
     made = grown.repaired()
-    assert made is not None and len(made.centroids) > 80
+    assert made is not None
+    assert len(made.centroids) > 80
     whole = train_centroids(grown.vectors, len(made.centroids), Metric.L2, 0)
     lists = assign([(0, grown.vectors)], len(grown.vectors), whole, Metric.L2)
     rng = np.random.default_rng(2)
@@ -93,9 +94,7 @@ def test_lists_that_did_not_drift_stay():
     first, added = groups(8000, 16, 60, 0), groups(1500, 16, 9, 1, shift=1.5)
     grown = Grown.of(first, added, 80)
     made = grown.repaired()
-    bad = drifted(
-        grown.vectors, grown.lists, grown.fresh, grown.centroids, Metric.L2, grown.fit
-    )
+    bad = drifted(grown.vectors, grown.lists, grown.fresh, grown.centroids, Metric.L2, grown.fit)
     assert made.split == len(bad) < 30
     stay = np.setdiff1d(np.arange(80), bad)
     assert np.array_equal(made.centroids[stay], grown.centroids[stay])
@@ -145,9 +144,7 @@ def test_no_row_is_lost_and_a_search_of_all_lists_is_exact(tmp_path_factory, cas
     assert made.lists.shape == (rows,)
     assert clusters >= len(grown.centroids)
     path = tmp_path_factory.mktemp("repaired") / "0.hdf5"
-    writer = PostingsWriter(
-        path, Partition(made.centroids, Metric.L2), made.lists, np.arange(rows)
-    )
+    writer = PostingsWriter(path, Partition(made.centroids, Metric.L2), made.lists, np.arange(rows))
     writer.put(0, grown.vectors)
     writer.close()
     postings = Postings(path)

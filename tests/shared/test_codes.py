@@ -7,7 +7,6 @@ from shared.engines.ivf.codec import Codec, CodecTraining, CodeForm
 from shared.engines.ivf.codes import CodedLists
 from tests.shared.indexes import clustered, index_of
 
-
 FORMS = [
     (6, None),
     (40, None),
