@@ -42,11 +42,11 @@ def test_what_is_chosen_takes_the_least_work_of_all_and_is_the_same_each_time(
     usual = codes.trials[0]
     assert (usual.directions, usual.bytes) == (48, 12)
     assert {(one.directions, one.bytes) for one in codes.trials} == {
-        (48, 12), (24, 6), (24, 12), (48, 18), (48, 24)
+        (48, 12), (24, 6), (24, 12), (48, 24)
     }  # fmt: skip
     [picked] = [one for one in codes.trials if (one.bytes, one.directions) == _form(codes)]
-    assert picked is usual or picked.cost <= 0.95 * usual.cost
-    assert picked is not usual or min(one.cost for one in codes.trials) > 0.95 * usual.cost
+    assert picked is usual or picked.cost <= 0.9 * usual.cost
+    assert picked is not usual or min(one.cost for one in codes.trials) > 0.9 * usual.cost
     assert codec.code_size == codes.bytes
 
 
