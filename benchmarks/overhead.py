@@ -128,6 +128,8 @@ def _one_client(
             http.ask(batch)
             each.append(1e3 * (time.perf_counter() - started) / _BATCH)
         found[f"of a batch, by {kind}"] = round(float(np.median(each)), 3)
+        ratio = float(np.median(times[f"http, by {kind}"]) / np.median(each))
+        found[f"rate of a batch, by {kind}"] = round(ratio, 2)
     http.close()
     return found
 

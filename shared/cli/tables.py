@@ -237,7 +237,12 @@ def stats(found: Stats) -> Text:
 
 def health(found: IndexHealth) -> Text:
     """The figures of the index; the advice stands apart."""
-    return fields(found.model_dump(mode="json", exclude={"advice", "learning"}).items())
+    rows = found.model_dump(mode="json", exclude={"advice", "learning", "codes", "reclustered"})
+    if (last := found.reclustered) is not None:
+        rows["reclustered"] = f"{last.lists:,} of {last.clusters:,} clusters; {last.moved:,} images"
+    if found.codes is not None:
+        rows["codes"] = f"{found.codes.bytes} bytes for {found.codes.directions} directions"
+    return fields(rows.items())
 
 
 def recall(found: Stats) -> Table:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Choice, Request, Seed, Wire
+from shared.contracts.codes import Codes
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.images import Tag
 from shared.contracts.learning import Learning
@@ -136,6 +137,18 @@ class Snapshots(Wire):
     snapshots: list[SnapshotInfo] = Field(description="Snapshots, the newest first.")
 
 
+class Reclustered(Wire):
+    """Result of the last compaction that clustered drifted lists anew."""
+
+    lists: int = Field(description="Clusters that had drifted, and were made anew.")
+    clusters: int = Field(description="Number of clusters before.")
+    moved: int = Field(description="Images that are in another cluster since.")
+    compared: int = Field(
+        description="Comparisons of an image with a centroid, at most; a build of all makes many "
+        "times as many."
+    )
+
+
 class IndexHealth(Wire):
     """Changes of the index since its clusters were made."""
 
@@ -174,6 +187,13 @@ class IndexHealth(Wire):
     )
     growth: float | None = Field(
         None, description="Number of images, relative to when the clusters were made."
+    )
+    reclustered: Reclustered | None = Field(
+        None, description="What the last compaction clustered anew; null: nothing since the build."
+    )
+    codes: Codes | None = Field(
+        None,
+        description="Form of the codes that choose what is compared exactly, if there are any.",
     )
     advice: str | None = Field(None, description="Recommended action, if any.")
     learning: Learning | None = Field(None, description="State of background learning.")

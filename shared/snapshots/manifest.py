@@ -4,7 +4,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
+from shared.contracts.codes import Codes
 from shared.contracts.counting import Counting
+from shared.contracts.index import Reclustered
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.engine import Engine
@@ -91,6 +93,12 @@ class SpaceManifest(Wire):
     milvus: MilvusManifest | None = None
     recall: list[RecallCurve] = Field(default_factory=list)
     built: Built | None = None
+    reclustered: Reclustered | None = Field(
+        None, description="What the last compaction clustered anew; null: nothing since the build."
+    )
+    codes: Codes | None = Field(
+        None, description="Form of the codes, if there are any and a version that tells wrote it."
+    )
     calibration: list[Calibration] = Field(default_factory=list)
     counting: Counting | None = Field(
         None, description="How to count the matches of a search; null: nothing taught it."

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.indexer.clustering import local_repair
 from services.indexer.measuring import recall
 from services.indexer.measuring.cluster_quality import imbalance
 from services.indexer.segments import health
@@ -103,6 +104,39 @@ def test_a_compaction_leaves_one_segment_and_the_same_answers(trained, picture):
         else:
             assert after[asked] == hits
     trained.add(picture(200))
+    assert trained.finds_itself(picture(200))
+
+
+def test_a_compaction_clusters_drifted_lists_anew_and_loses_nothing(trained, picture, monkeypatch):
+    for name, value in {"_LEAST_ROWS": 0, "_NEW_SHARE": 0, "_DRIFT": 0, "_MOST": 1}.items():
+        monkeypatch.setattr(local_repair, name, value)
+    add_one_by_one(trained, picture, range(100, 109))
+    trained.send(indexer.delete_image(content_id(picture(3))))
+    seeds = [*SEEDS, *range(100, 109)]
+    before = answers(trained, picture, seeds)
+    former = manifest(trained).visual
+
+    job = compacted(trained)
+    now = manifest(trained).visual
+    told = job.result["reclustered"]["visual"]
+    assert now.reclustered.model_dump() == told
+    assert told["clusters"] == former.clusters == 4
+    assert 1 <= told["lists"] <= 4 < now.clusters
+    assert (now.built.spread, now.built.imbalance) == (former.built.spread, former.built.imbalance)
+    assert now.built.rows / now.clusters == pytest.approx(24 / 4, abs=0.5)
+    assert trained.send(indexer.get_index_health()).reclustered == now.reclustered
+    after = answers(trained, picture, seeds)
+    for asked, hits in before.items():
+        if asked in seeds:
+            assert_same_hits(after[asked], hits)
+        else:
+            assert after[asked] == hits
+    # What is added goes to the new clusters, and nothing drifted since.
+    trained.add(picture(200))
+    assert trained.finds_itself(picture(200))
+    monkeypatch.undo()
+    assert "reclustered" not in compacted(trained).result
+    assert manifest(trained).visual.clusters == now.clusters
     assert trained.finds_itself(picture(200))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from services.indexer.clustering.streaming import assign, train_centroids
 from shared.contracts.query import Metric
-from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.codec import CodecTraining, CodeForm
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
@@ -55,12 +55,24 @@ def tolerance(vectors, query, metric):
 
 
 def index_of(
-    folder, vectors, clusters, metric, cuts=(), coded=False, dtype="float32", compiled=True
+    folder,
+    vectors,
+    clusters,
+    metric,
+    cuts=(),
+    coded=False,
+    dtype="float32",
+    compiled=True,
+    form=None,
 ):
+    """form: of the codes; None: the usual one."""
     folder.mkdir(exist_ok=True)
     bounds = [0, *sorted(cuts), len(vectors)]
     centroids = train_centroids(vectors, clusters, metric, seed=0)
-    codec = Codec.train(prepared(vectors, metric), seed=0) if coded else None
+    codec = None
+    if coded:
+        training = CodecTraining(prepared(vectors, metric), 0)
+        codec = training.codec(form or CodeForm.usual(vectors.shape[1]))
     partition = Partition(centroids, metric, codec, dtype)
     segments = []
     for number, (start, end) in enumerate(itertools.pairwise(bounds)):

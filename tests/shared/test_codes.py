@@ -2,15 +2,27 @@ import faiss
 import numpy as np
 import pytest
 
-from shared.engines.ivf.codec import Codec
+from shared.contracts.query import Metric
+from shared.engines.ivf.codec import Codec, CodecTraining, CodeForm
 from shared.engines.ivf.codes import CodedLists
-from tests.shared.indexes import clustered
+from tests.shared.indexes import clustered, index_of
+
+FORMS = [
+    (6, None),
+    (40, None),
+    (300, None),
+    (40, CodeForm(40, 20)),  # 4 bits for each dimension
+    (40, CodeForm(40, 15)),  # 4 bits for a half of them
+    (300, CodeForm(100, 50)),
+    (300, CodeForm(60, 15)),
+]
 
 
-@pytest.fixture(params=[6, 40, 300])
+@pytest.fixture(params=FORMS, ids=str)
 def made(request):
-    vectors = clustered(900, request.param)
-    codec = Codec.train(vectors, seed=0)
+    dim, form = request.param
+    vectors = clustered(900, dim)
+    codec = CodecTraining(vectors, 0).codec(form or CodeForm.usual(dim))
     lists = np.sort(np.random.default_rng(0).integers(0, 9, len(vectors)))
     lists[lists == 4] = 5  # One list is empty.
     offsets = np.searchsorted(lists, np.arange(10))
@@ -76,3 +88,36 @@ def test_the_distance_of_one_code_is_to_what_it_stands_for(made):
     point = codec.project(query)
     found = [codec.squared_distance(point, code) for code in codec.encode(vectors[:20])]
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_the_usual_form_is_that_of_codes_that_tell_no_other():
+    vectors = clustered(900, 40)
+    codec = Codec.train(vectors, seed=0)
+    assert (codec.width, codec.code_size) == (40, 10)
+    assert CodeForm.usual(2048) == CodeForm(256, 64)
+
+
+def test_more_bits_a_dimension_tell_distances_better():
+    vectors = clustered(900, 40)
+    forms = [CodeForm(40, 10), CodeForm(40, 15), CodeForm(40, 20)]
+    errors, training = [], CodecTraining(vectors, 0)
+    for codec in map(training.codec, forms):
+        query = vectors[0]
+        away = ((np.float64(vectors) - query) ** 2).sum(axis=1)
+        errors.append(np.abs(code_distances(codec, vectors, query) - away).mean())
+    assert errors[0] > 1.2 * errors[1] > 1.2 * 1.2 * errors[2]
+
+
+@pytest.mark.parametrize("form", [CodeForm(40, 20), CodeForm(40, 15), CodeForm(20, 10)], ids=str)
+def test_both_searches_find_the_same_by_codes_of_any_form(tmp_path, form):
+    vectors = clustered(900, 40)
+    found = []
+    for compiled in (True, False):
+        index = index_of(
+            tmp_path / str(compiled), vectors, 9, Metric.L2, (), True, "float32", compiled, form
+        )
+        asked = [index.ask(vector) for vector in clustered(20, 40, seed=1)]
+        found.append([index.search(one, 4, None, 10, Metric.L2, 60).ordinals for one in asked])
+    shared = [np.isin(one, other).mean() for one, other in zip(*found, strict=True)]
+    # Tables are rounded to 8 bits by either, so the last of the 60 may differ.
+    assert np.mean(shared) > 0.99

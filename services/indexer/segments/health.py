@@ -36,6 +36,8 @@ def health(segments: SegmentStore, manifest: Manifest, dead: NDArray[np.int64]) 
         imbalance_at_build=space.built.imbalance if space.built else None,
         drift=_drift(space),
         growth=live / space.built.rows if space.built and space.built.rows else None,
+        reclustered=space.reclustered,
+        codes=space.codes,
     )
     return found.model_copy(update={"advice": _advice(found)})
 

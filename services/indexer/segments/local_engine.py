@@ -1,23 +1,28 @@
 """Spaces in segments of this machine."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.clustering.local_repair import Fit, Repair, repaired
 from services.indexer.clustering.streaming import Blocks, assign
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.measuring import recall
 from services.indexer.segments.engine import Copy, CopyTarget, Kept, NewSpace, Reader
+from services.indexer.segments.live_rows import LiveRows
 from services.indexer.segments.local_space import clustered
 from services.indexer.segments.store import SegmentStore
+from shared.contracts.index import Reclustered
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.stats import RecallCurve
 from shared.engines.ivf.engine import LocalEngine
 from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.partition import Partition
 from shared.files import durable
 from shared.files.mapped import let_go
 from shared.snapshots.items import Item
@@ -84,15 +89,16 @@ class LocalSpaces:
                     yield at, chosen
                     at += len(chosen)
 
-        pairs = [(part, np.flatnonzero(rows)) for part, rows in zip(parts, kept, strict=True)]
-        file = self._segments.postings(
-            name,
-            self._segments.partition(space),
-            blocks(),
-            np.concatenate([part.lists_of_rows(rows) for part, rows in pairs]),
-            np.concatenate([part.ordinals[rows] for part, rows in pairs]),
-        )
+        live = LiveRows(parts, kept, job.check_cancelled)
+        partition = self._segments.partition(space)
+        lists = live.lists()
+        repair = self._repaired(space, live, lists, partition, name, job)
+        if repair is not None:
+            partition, lists = replace(partition, centroids=repair.centroids), repair.lists
+        file = self._segments.postings(name, partition, blocks(), lists, live.ordinals())
         merged = space.model_copy(update={"postings": [file], "recall": []})
+        if repair is not None:
+            merged = _with_repair(merged, repair)
         if name == "joint" and queries is None:
             return merged
         job.stage(f"measuring the recall of the {name} space")
@@ -104,6 +110,24 @@ class LocalSpaces:
             none,
         )
         return merged.model_copy(update={"recall": curves})
+
+    def _repaired(
+        self,
+        space: SpaceManifest,
+        live: LiveRows,
+        lists: NDArray[np.int64],
+        partition: Partition,
+        name: str,
+        job: JobContext,
+    ) -> Repair | None:
+        """Cluster anew the lists that drifted; None where there are none, or a build is due."""
+        built = space.built
+        if built is None or not built.rows or built.spread is None:
+            return None
+        job.stage(f"looking for drift in the {name} space")
+        fit = Fit(built.rows / space.clusters, built.spread)
+        given = lists, live.fresh(), partition.centroids, space.metric, fit, space.seed
+        return attempt(job, OptionalStep.CLUSTERING, lambda: repaired(live, *given), None)
 
     def forget(self, space: SpaceManifest, ordinals: list[int]) -> None:
         """Do nothing: tombstones hide them until a compaction."""
@@ -150,6 +174,19 @@ class LocalSpaces:
 
     def keep(self, kept: Kept) -> None:
         """Do nothing: all that the engine holds are segments, which the store removes."""
+
+
+def _with_repair(space: SpaceManifest, repair: Repair) -> SpaceManifest:
+    """Return a space with what was clustered anew in it."""
+    clusters, built = len(repair.centroids), space.built
+    if built is not None:
+        # The number of clusters grew with the images; lists fit as those of the build.
+        rows = round(built.rows * clusters / space.clusters)
+        built = built.model_copy(update={"rows": rows})
+    told = Reclustered(
+        lists=repair.split, clusters=space.clusters, moved=repair.moved, compared=repair.compared
+    )
+    return space.model_copy(update={"clusters": clusters, "built": built, "reclustered": told})
 
 
 class _Table:

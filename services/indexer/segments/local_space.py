@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.clustering.code_choice import learned_codes
 from services.indexer.clustering.streaming import (
     Blocks,
     assign,
@@ -18,7 +19,6 @@ from services.indexer.jobs.context import JobContext
 from services.indexer.segments.engine import NewSpace
 from services.indexer.segments.store import CODED_ROWS, SegmentStore
 from shared.contracts.indexer import BuildSettings
-from shared.engines.ivf.codec import Codec
 from shared.engines.ivf.partition import Partition
 from shared.maths.distances import prepared
 from shared.snapshots.manifest import SpaceManifest
@@ -46,18 +46,20 @@ def clustered(
         job.report_progress(_ROUNDS_END * (number - 1) // rounds, _WHOLE)
 
     centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
-    codec = None
-    if with_codes and rows >= CODED_ROWS:
-        job.stage(f"{stage}, learning codes")
-        chosen = sample_rows(rows, clusters, settings.seed)
-        sample = vectors[chosen[:: math.ceil(len(chosen) / _CODEC_ROWS)]]
-        codec = Codec.train(prepared(sample, settings.metric), settings.seed)
-        del sample
-    partition = Partition(centroids, settings.metric, codec, settings.rows)
     assigning = with_progress(
         new.blocks(where), f"{stage}, assigning", rows, job, (_ROUNDS_END, _ASSIGNED_END)
     )
     lists = assign(assigning, rows, centroids, settings.metric)
+    codec, codes = None, None
+    if with_codes and rows >= CODED_ROWS:
+        job.stage(f"{stage}, learning codes")
+        chosen = sample_rows(rows, clusters, settings.seed)
+        sample = prepared(vectors[chosen[:: math.ceil(len(chosen) / _CODEC_ROWS)]], settings.metric)
+        codec, codes = learned_codes(
+            vectors, sample, lists, centroids, settings.metric, settings.seed
+        )
+        del sample
+    partition = Partition(centroids, settings.metric, codec, settings.rows)
     writing = with_progress(
         new.blocks(where), f"{stage}, writing", rows, job, (_ASSIGNED_END, _WHOLE)
     )
@@ -70,6 +72,7 @@ def clustered(
         seed=settings.seed,
         postings=[file],
         built=segments.built(file),
+        codes=codes,
     )
 
 

@@ -1,4 +1,5 @@
-"""Compaction: one segment on the same centroids, of all that is there and not deleted.
+"""Compaction: one segment of all that is there and not deleted, on the same centroids but for
+those of lists that drifted.
 
 It runs as a job beside searches and additions. The snapshot in use serves until the new one is
 published, and what came meanwhile is published with it.
@@ -91,7 +92,13 @@ class Compaction:
 
         manifest = self._publisher.publish(latest)
         self._spaces.forget(manifest, deleted.tolist())
-        return {"snapshot": manifest.number, "images": manifest.images}
+        told: dict[str, Any] = {"snapshot": manifest.number, "images": manifest.images}
+        reclustered = {
+            name: space.reclustered.model_dump()
+            for name, space in compacted.spaces.items()
+            if space.reclustered is not None and space.reclustered != base.spaces[name].reclustered
+        }
+        return told | ({"reclustered": reclustered} if reclustered else {})
 
 
 def _first_files(manifest: Manifest) -> list[str]:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, Json, WithJsonSchema
 from services.query.answering.service import SearchService
 from services.query.api.writing import AnswerWriter
 from shared.contracts.answer import SearchResponse
+from shared.contracts.base import trusted
 from shared.contracts.batch import BatchRequest, BatchResponse
 from shared.contracts.filters import Filter
 from shared.contracts.query import SearchOptions, SearchRequest
@@ -179,15 +180,18 @@ async def search_images(request: Request, body: SearchRequest) -> Response:
 )
 @needs(Scope.READ)
 @admits(BATCH)
-async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequest) -> Response:
+@receives(BatchRequest)
+async def search_batch(request: Request, body: BatchRequest) -> Response:
     """Answer each search as if it were sent alone; a search that fails has a `problem` instead of
     an `answer`.
     """
     weigh(request, len(body.searches))
-    limit: int = request.app.state.settings.max_searches
+    state = request.app.state
+    limit: int = state.settings.max_searches
     if len(body.searches) > limit:
         raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
-    return _json(await write.answers(BatchResponse(answers=await ask.batch(body.searches))))
+    answers = await state.asking.batch(body.searches)
+    return _json(await state.writer.answers(trusted(BatchResponse, {"answers": answers})))
 
 
 @router.get(

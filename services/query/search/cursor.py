@@ -36,6 +36,8 @@ _FRAMED = 200
 _LONGEST = 1 << 16
 # Bytes up to which compressing takes longer than it is worth.
 _SHORT = 256
+# To make an encoder takes longer than to write a cursor.
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Cursor:
 
     def text(self) -> str:
         place = None if self.place is None else vars(self.place)
-        fields = json.dumps(vars(self) | {"place": place}, separators=(",", ":")).encode()
+        fields = _compact(vars(self) | {"place": place}).encode()
         if len(fields) > _SHORT:
             fields = zlib.compress(fields)
         return base64.urlsafe_b64encode(fields).decode()

@@ -1,13 +1,14 @@
-"""Short codes of vectors: the principal dimensions, rotated, each pair of them in 4 bits.
+"""Short codes of vectors: the principal dimensions, rotated, one or two of them in 4 bits.
 
 A vector of any length becomes at most 64 bytes. Principal dimensions (Pearson 1901) keep what tells
-the vectors of this collection apart; a random rotation spreads it evenly over the pairs; each pair
-is then one of 16 points (product quantization: Jégou et al., TPAMI 2011), which is what a CPU can
-compare fastest (André et al., "Quicker ADC", TPAMI 2021).
+the vectors of this collection apart; a random rotation spreads it evenly over them; each pair of
+them, or each by itself, is then one of 16 points (product quantization: Jégou et al., TPAMI 2011),
+which is what a CPU can compare fastest (André et al., "Quicker ADC", TPAMI 2021).
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Self
 
 import faiss
@@ -24,7 +25,7 @@ _POINTS_PER_CODEWORD = 512
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_faiss_thread() -> Iterator[None]:
     """Limit faiss to one thread: so small a K-means is five times slower on two threads than on
     one.
     """
@@ -34,6 +35,36 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class CodeForm:
+    """Form of codes: how many principal dimensions they tell of, in how many bytes.
+
+    A byte tells of 2 dimensions at least and 4 at most. Where it's neither for all of them, some
+    dimensions have 4 bits of their own, and the others share them by twos.
+    """
+
+    directions: int
+    code_size: int
+
+    @classmethod
+    def usual(cls, dim: int) -> Self:
+        """Return the form for vectors of a length when nothing is measured: two in 4 bits."""
+        directions = 4 * -(-min(dim, MAX_WIDTH) // 4)
+        return cls(directions, directions // 4)
+
+    @property
+    def width(self) -> int:
+        """Dimensions of a projected vector; beside one that has 4 bits of its own, one is zero."""
+        return 4 * self.code_size
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """The column of each direction in a projection."""
+        alone = self.width - self.directions
+        paired = np.arange(self.directions - alone)
+        return np.concatenate([paired, len(paired) + 2 * np.arange(alone)])
 
 
 class Codec:
@@ -57,28 +88,9 @@ class Codec:
         faiss.copy_array_to_vector(codebooks.ravel(), self._quantizer.centroids)
 
     @classmethod
-    def train(cls, sample: NDArray[np.float32], seed: int) -> Self:
+    def train(cls, sample: NDArray[np.float32], seed: int) -> "Codec":
         """Learns from vectors as they will be encoded, float32 of shape (n, dim), n >= 16."""
-        rng = np.random.default_rng(seed)
-        if len(sample) > _PCA_ROWS:
-            sample = sample[np.sort(rng.choice(len(sample), _PCA_ROWS, replace=False))]
-        mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-        centred = sample - mean
-        dim = sample.shape[1]
-        width = 4 * -(-min(dim, MAX_WIDTH) // 4)
-        principal = np.zeros((dim, width))
-        principal[:, : min(dim, width)] = principal_axes(centred)[:, :width]
-        rotation = orthonormal(rng.standard_normal((width, width)))
-        projection = (principal @ rotation).astype(np.float32)
-
-        quantizer = faiss.ProductQuantizer(width, width // 2, BITS)
-        quantizer.cp.seed = seed
-        quantizer.cp.min_points_per_centroid = 1
-        quantizer.cp.max_points_per_centroid = _POINTS_PER_CODEWORD
-        with _one_thread():
-            quantizer.train(np.ascontiguousarray(centred @ projection))
-        codebooks = faiss.vector_to_array(quantizer.centroids).reshape(width // 2, 1 << BITS, 2)
-        return cls(mean, projection, codebooks)
+        return CodecTraining(sample, seed).codec(CodeForm.usual(sample.shape[1]))
 
     @property
     def width(self) -> int:
@@ -106,3 +118,43 @@ class Codec:
         numbers = np.stack([code & 15, code >> 4], axis=1).reshape(-1)
         stands_for = self.codebooks[np.arange(len(numbers)), numbers].reshape(-1)
         return float(((stands_for.astype(np.float64) - point) ** 2).sum())
+
+
+class CodecTraining:
+    """Learns codes of any form from one sample, whose principal dimensions are found once."""
+
+    def __init__(self, sample: NDArray[np.float32], seed: int) -> None:
+        """sample: vectors as they will be encoded, float32 of shape (n, dim), n >= 16."""
+        if len(sample) > _PCA_ROWS:
+            chosen = np.random.default_rng(seed).choice(len(sample), _PCA_ROWS, replace=False)
+            sample = sample[np.sort(chosen)]
+        self._seed = seed
+        self._mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._centred = sample - self._mean
+        self._axes = principal_axes(self._centred)
+
+    def codec(self, form: CodeForm, points: int = _POINTS_PER_CODEWORD) -> Codec:
+        """Return codes of a form. points: most vectors to learn from, for each codeword."""
+        projection = _projection(self._axes, form, np.random.default_rng(self._seed))
+        pairs = form.width // 2
+        quantizer = faiss.ProductQuantizer(form.width, pairs, BITS)
+        quantizer.cp.seed = self._seed
+        quantizer.cp.min_points_per_centroid = 1
+        quantizer.cp.max_points_per_centroid = points
+        with one_faiss_thread():
+            quantizer.train(np.ascontiguousarray(self._centred @ projection))
+        codebooks = faiss.vector_to_array(quantizer.centroids).reshape(pairs, 1 << BITS, 2)
+        return Codec(self._mean, projection, codebooks)
+
+
+def _projection(
+    axes: NDArray[np.floating], form: CodeForm, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return the first principal axes (dim, n), rotated among each other; float32 (dim, width)."""
+    dim, count = axes.shape[0], min(axes.shape[1], form.directions)
+    principal = np.zeros((dim, form.directions))
+    principal[:, :count] = axes[:, :count]
+    rotation = orthonormal(rng.standard_normal((form.directions, form.directions)))
+    projection = np.zeros((dim, form.width), np.float32)
+    projection[:, form.columns] = principal @ rotation
+    return projection
