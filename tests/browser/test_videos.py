@@ -21,7 +21,9 @@ def film() -> bytes:
     out = io.BytesIO()
     noise = np.random.default_rng(5)
     with av.open(out, "w", format="webm") as made:
-        stream = made.add_stream("libvpx", rate=5, options={"deadline": "realtime", "cpu-used": "8"})
+        stream = made.add_stream(
+            "libvpx", rate=5, options={"deadline": "realtime", "cpu-used": "8"}
+        )
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         stream.bit_rate, stream.gop_size = 4_000_000, 10
         for _ in range(5 * SECONDS):

@@ -43,7 +43,9 @@ def made(path: Path, seed=1, size=SIZE) -> bytes:
 
 
 def placed(path: Path, data: bytes) -> tuple[str, Place]:
-    return content_id(data), Place(str(path), path.name, 0, len(data), sha256=sha256(data).hexdigest())
+    return content_id(data), Place(
+        str(path), path.name, 0, len(data), sha256=sha256(data).hexdigest()
+    )
 
 
 @pytest.fixture
@@ -94,9 +96,9 @@ def ask(http: httpx.Client, image_id: str, part: str | None = None, method="GET"
 def open_files(path: Path) -> int:
     """Descriptors of this process, which all services of a test run in."""
     found = 0
-    for entry in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            found += os.readlink(f"/proc/self/fd/{entry}") == str(path)
+            found += entry.readlink() == path
         except FileNotFoundError:
             continue
     return found
@@ -192,14 +194,16 @@ def test_nothing_of_what_is_written_while_it_is_sent_is_sent(serve, film):
         file.truncate(size)
     service, (its,) = serve(film)
     received = 0
-    with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012
-        with service.http.stream("GET", f"/v1/images/{its}/file") as answer:
-            for chunk in answer.iter_raw(MIB):
-                if not received:
-                    with film.open("r+b") as file:
-                        file.write(b"x" * size)
-                received += len(chunk)
-                assert not chunk.strip(b"\0")
+    with (
+        service.http.stream("GET", f"/v1/images/{its}/file") as answer,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        for chunk in answer.iter_raw(MIB):
+            if not received:
+                with film.open("r+b") as file:
+                    file.write(b"x" * size)
+            received += len(chunk)
+            assert not chunk.strip(b"\0")
     assert 0 < received < size
     until(lambda: not open_files(film))
 

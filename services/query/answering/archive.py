@@ -32,7 +32,6 @@ _RETRY_AFTER = 10
 _PASSING = Unavailable, Overloaded, Unauthorized, Misconfigured
 
 
-
 class Fetched(Protocol):
     """A file on its way. `size`: its length, where it is known."""
 
