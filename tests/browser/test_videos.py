@@ -1,4 +1,4 @@
-"""Videos in the page: they begin where a search found them, and are read in parts, with a key too."""
+"""Videos in the page: they begin where a search found them, and are read in parts."""
 
 import io
 from dataclasses import replace

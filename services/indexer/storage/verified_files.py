@@ -20,7 +20,6 @@ _THREADS = 2
 _PIECE = 2**20
 SETTLED_S = 2.0
 """Age of a change after which the next one has another time, on any usual file system."""
-_GIB = 2**30
 
 
 class Changed(OSError):
@@ -72,26 +71,33 @@ class _Verification:
     def run(self, content: BinaryIO, is_closed: Callable[[], bool]) -> None:
         """Hash the file from its start, wherever others read the descriptor."""
         try:
-            time.sleep(self.identity.settles_in)
-            digest = hashlib.sha256()
-            while piece := os.pread(content.fileno(), _PIECE, self.done):
-                if is_closed():
-                    raise Unavailable("The indexer is being stopped.", retry_after=5)
-                digest.update(piece)
-                self.done += len(piece)
-            if Identity.of(content) != self.identity:
-                raise Changed
-            self.found.set_result(digest.hexdigest())
-        except BaseException as error:
+            self.found.set_result(self._digest(content, is_closed))
+        except (OSError, Unavailable) as error:
             self.found.set_exception(error)
+        finally:
+            # Nobody waits for ever, whatever ended this thread.
+            if not self.found.done():
+                self.found.set_exception(_stopped())
+
+    def _digest(self, content: BinaryIO, is_closed: Callable[[], bool]) -> str:
+        time.sleep(self.identity.settles_in)
+        digest = hashlib.sha256()
+        while piece := os.pread(content.fileno(), _PIECE, self.done):
+            if is_closed():
+                raise _stopped()
+            digest.update(piece)
+            self.done += len(piece)
+        if Identity.of(content) != self.identity:
+            raise Changed
+        return digest.hexdigest()
 
     def unfinished(self) -> Unavailable:
         """Return the error for a caller that waits no longer."""
         size, spent_s = self.identity.bytes, time.monotonic() - self.began
         left_s = spent_s * (size - self.done) / self.done if self.done else 30.0
         return Unavailable(
-            f"The file is being checked, as it was changed or the indexer was restarted: "
-            f"{self.done / _GIB:.1f} of {size / _GIB:.1f} GiB are read. Try again in a while.",
+            "The file is being checked, as it was changed or the indexer was restarted: "
+            f"{100 * self.done // max(1, size)} % of it is read. Try again in a while.",
             retry_after=max(1, min(60, round(left_s))),
             checking=True,
         )
@@ -163,7 +169,7 @@ class VerifiedFiles:
         except RuntimeError as error:
             own.close()
             self._forget(running)
-            raise Unavailable("The indexer is being stopped.", retry_after=5) from error
+            raise _stopped() from error
 
     def _joined(self, identity: Identity, most: int | None = None) -> tuple[_Verification, bool]:
         """Return the reading of a file, and whether it is a new one."""
@@ -181,8 +187,10 @@ class VerifiedFiles:
             return running, True
 
     def _run(self, running: _Verification, content: BinaryIO) -> None:
-        running.run(content, lambda: self._is_closed)
-        self._forget(running)
+        try:
+            running.run(content, lambda: self._is_closed)
+        finally:
+            self._forget(running)
 
     def _forget(self, running: _Verification) -> None:
         with self._lock:
@@ -190,3 +198,7 @@ class VerifiedFiles:
             if found.done() and found.exception() is None:
                 self._found[running.identity] = found.result()
             del self._running[running.identity]
+
+
+def _stopped() -> Unavailable:
+    return Unavailable("The indexer is being stopped.", retry_after=5)
