@@ -115,6 +115,8 @@ class _Answer:
                 if part is None:
                     pass
                 elif not part:
+                    if seek is not None:
+                        seek(part)
                     await self._refuse(size)
                     return
                 else:
