@@ -58,6 +58,9 @@ from shared.web.service import create_service
 DESCRIPTION = """Ranks clusters by L2, probes the top ones, re-ranks exactly by L2 or cosine, and
 says how right its answer is."""
 
+_FILES_AT_ONCE = 256
+"""Files that are passed on at once."""
+
 
 def create_app(
     settings: QuerySettings,
@@ -91,6 +94,7 @@ def create_app(
         await embedders.close()
         await files.close()
         await app.state.uploading.close()
+        await app.state.sending.close()
         engines.close()
 
     def not_ready() -> str | None:
@@ -163,6 +167,10 @@ def create_app(
     # A pool of its own, so that uploads that arrive slowly hold no connection of other calls.
     app.state.uploading = indexer or AsyncClient(
         settings.url_of("indexer"), key, within=True, connections=settings.uploads_at_once
+    )
+    # Another one, as a player that pauses keeps its connection.
+    app.state.sending = indexer or AsyncClient(
+        settings.url_of("indexer"), key, within=True, connections=_FILES_AT_ONCE
     )
     app.state.archives = Archives()
     app.state.surveys = Surveys()

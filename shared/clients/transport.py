@@ -303,11 +303,32 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """Sends a call and reads its answer. Raises an ISEError."""
+        response = await self._answer(call)
+        if response.status_code not in call.taken:
+            raise_for_problem(response, self._within)
+        return call.read(response)
+
+    async def open(self, call: Call[Any]) -> httpx.Response:
+        """Sends a call; gives its answer before the body, for the caller to read and to close.
+
+        Raises an ISEError.
+        """
+        response = await self._answer(call, is_streamed=True)
+        if response.is_success or response.status_code in call.taken:
+            return response
+        try:
+            await response.aread()
+        finally:
+            await response.aclose()
+        raise_for_problem(response, self._within)
+        return response
+
+    async def _answer(self, call: Call[Any], is_streamed: bool = False) -> httpx.Response:
         patience_s = deadline.remaining() if call.is_safe else None
         limit = asyncio.timeout(patience_s)
         try:
             async with limit:
-                response = await self._response(call)
+                response = await self._response(call, is_streamed)
         except (httpx.TransportError, TimeoutError) as error:
             if isinstance(error, TimeoutError) and not limit.expired():
                 # Of a body that is passed on, for example.
@@ -319,15 +340,14 @@ class AsyncClient:
                 self._failed = time.monotonic(), failure.detail
             raise failure from error
         self._failed = None
-        if response.status_code not in call.taken:
-            raise_for_problem(response, self._within)
-        return call.read(response)
+        return response
 
-    async def _response(self, call: Call[T]) -> httpx.Response:
+    async def _response(self, call: Call[Any], is_streamed: bool) -> httpx.Response:
         pauses = _pauses(call, self._within)
         while True:
+            request = self._http.build_request(**call.request(self.base_url, self._within))
             try:
-                return await self._http.request(**call.request(self.base_url, self._within))
+                return await self._http.send(request, stream=is_streamed)
             except httpx.TransportError as error:
                 pause = None if isinstance(error, httpx.TimeoutException) else next(pauses, None)
                 if pause is None:

@@ -295,6 +295,14 @@ class ImageInfo(Wire):
     notes: Notes = None
 
 
+class FileAccess(Wire):
+    """Permission of a browser to read one file."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"seconds": 600}]})
+
+    seconds: int = Field(description="Lifetime of the permission.")
+
+
 class Uploaded(Wire):
     """A picture stored for a while. Anyone who has the id can see it and search by it."""
 

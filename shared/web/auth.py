@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.core.errors import Unauthorized
 from shared.web import problem
 from shared.web.callers import Caller, address_of, caller_of, remember
+from shared.web.file_cookie import caller_by_cookie
 from shared.web.guards import passed
 from shared.web.keys import ALL, KeyRing
 
@@ -35,11 +36,15 @@ class CallerMiddleware:
 
 
 def identified(scope: Scope, keys: KeyRing) -> Caller:
-    """Return the caller of a request by its key; one without rights if it has none."""
+    """Return the caller of a request by its key, or by a cookie for one file; one without rights if
+    it has none.
+    """
     address = address_of(scope)
     if keys.is_empty:
         return Caller(None, ALL, address)
     given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not given and (found := caller_by_cookie(scope, keys)) is not None:
+        return found
     # With two headers, another service might read the other one.
     scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
     key = keys.find(secret.strip()) if scheme.lower() == b"bearer" else None

@@ -1,12 +1,13 @@
 """HEAD, conditional requests and ranges (RFC 9110), for every route that answers GET.
 
 A route's headers enable them: `ETag` or `Last-Modified` for conditional requests, `Accept-Ranges:
-bytes` for ranges. The route's answer, bytes or a stream from a file, is cut to the requested part.
+bytes` for ranges. The route's answer, bytes or a stream from a file, is cut to the requested part;
+an answer that can seek, see `SEEK`, reads and sends no more than that.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -19,6 +20,9 @@ from shared.web import problem
 
 IS_HEAD = "ise.head"
 """Key in a request's scope for requests of headers only."""
+
+SEEK = "ise.seek"
+"""Key in the start of an answer for a function that takes the only bytes to send."""
 
 # RFC 9110, 15.4.5: headers to omit from a 304; those of security and of the request are kept.
 _OF_THE_BODY = ("content-length", "content-type", "content-disposition", "accept-ranges")
@@ -100,6 +104,7 @@ class _Answer:
     async def _start(self, message: Message) -> None:
         headers = MutableHeaders(raw=list(message["headers"]))
         message = {**message, "headers": headers.raw}
+        seek: Callable[[range], None] | None = message.pop(SEEK, None)
         if message["status"] == 200:
             if self._is_known(headers):
                 for name in _OF_THE_BODY:
@@ -110,6 +115,8 @@ class _Answer:
                 if part is None:
                     pass
                 elif not part:
+                    if seek is not None:
+                        seek(part)
                     await self._refuse(size)
                     return
                 else:
@@ -118,6 +125,9 @@ class _Answer:
                     message["status"] = 206
                     if not self._is_head:
                         self._skip, self._left = part.start, len(part)
+        if seek is not None and self._left is not None:
+            seek(range(self._skip, self._skip + self._left))
+            self._skip = 0
         await self._send(message)
         if self._left == 0:
             await self._end()

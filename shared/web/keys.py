@@ -10,6 +10,7 @@ A line of the file has a label, scopes, and the key itself or its SHA-256; `#` b
 import hashlib
 import hmac
 import logging
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ class KeyRing:
 
     def __init__(self, own: str | None, file: Path | None = None) -> None:
         self._own = [Key("ISE_API_KEY", ALL, _digest(own.encode()))] if own else []
+        secret = own.encode() if own else os.urandom(32)
+        self.secret = hmac.new(secret, b"signing", "sha256").digest()
+        """Secret to sign with. Replicas share it by their key; without one, each has its own."""
         self._file = file
         self._listed: list[Key] = []
         self._seen: tuple[int, ...] | None = None
@@ -78,6 +82,11 @@ class KeyRing:
             if hmac.compare_digest(digest, key.digest):
                 found = key
         return found
+
+    def labelled(self, label: str) -> Key | None:
+        """Return the key with this label, if it is still valid."""
+        self._refresh()
+        return next((key for key in (*self._own, *self._listed) if key.label == label), None)
 
     def _refresh(self) -> None:
         if self._file is None or (version := _version(self._file)) == self._seen:

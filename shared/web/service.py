@@ -68,6 +68,7 @@ def create_service(
     peers = Peers({peer: settings.urls_of(peer) for peer in asks})
     metrics = Metrics(name, not_ready, peers)
     app.state.metrics = metrics
+    app.state.keys = keys
     app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning(), peers, asks)
     # Called on shutdown, while requests are still answered.
     app.state.on_stop = []

@@ -2,15 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Self
 
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
-
 from shared.core.budget import Budget, Grant
-
-_PIECE = 256 * 1024
+from shared.web.file_answer import FileAnswer
 
 
 class SpooledFile:
@@ -19,6 +15,7 @@ class SpooledFile:
     def __init__(self, file: IO[bytes], grant: Grant, media_type: str) -> None:
         self._file = file
         self._grant = grant
+        self.size = os.fstat(file.fileno()).st_size
         self.media_type = media_type
 
     @classmethod
@@ -45,31 +42,14 @@ class SpooledFile:
         grant.release()
         return None
 
-    def response(self, headers: Mapping[str, str]) -> StreamingResponse:
+    def response(self, headers: Mapping[str, str]) -> FileAnswer:
         """Return the answer; with its end, the file is gone."""
-        size = str(os.fstat(self._file.fileno()).st_size)
-        return _Answer(self, self._pieces(), {**headers, "Content-Length": size})
+        return FileAnswer(self, headers)
 
-    def _pieces(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
-            yield piece
+    def read(self, start: int, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, start)
 
     def close(self) -> None:
         """Remove the file, and give its share back."""
         self._file.close()
         self._grant.release()
-
-
-class _Answer(StreamingResponse):
-    def __init__(
-        self, spooled: SpooledFile, pieces: Iterator[bytes], headers: Mapping[str, str]
-    ) -> None:
-        super().__init__(pieces, headers=headers, media_type=spooled.media_type)
-        self._spooled = spooled
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._spooled.close()

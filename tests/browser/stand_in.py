@@ -4,16 +4,12 @@ It answers the contract's models from memory and keeps what it was asked. It ran
 pictures whose small versions look alike are alike.
 """
 
-import io
-import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Query, Request, Response, UploadFile
-from PIL import Image
 
 from services.query import page_files
 from services.query.api.search import TextOptions
@@ -31,13 +27,15 @@ from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.judgements import JudgementRequest, Question
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
-from shared.core.errors import BadImage, ISEError, NotFound, UnknownTerm
+from shared.core.errors import ISEError, NotFound, UnknownTerm
 from shared.snapshots.items import tag_key
 from shared.web import problem
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.keys import KeyRing
+from tests.browser.looks import cosine, look
 from tests.browser.stand_in_gallery import Shelf, install
 from tests.browser.stand_in_judging import install_judging
+from tests.browser.stand_in_videos import film_answer, install_access
 
 CLUSTERS = 8
 READ_AS = {"seas": "sea", "lefa": "leaf"}
@@ -63,6 +61,8 @@ class Picture:
     labels: tuple[tuple[str, float], ...] = ()
     at: tuple[float, float] | None = None
     place: tuple[str, str] | None = None
+    film: bytes = b""
+    """The file of a video, whose poster is `data`."""
 
     def info(self) -> ImageInfo:
         return ImageInfo(
@@ -81,7 +81,7 @@ class Picture:
                 "width": round(1000 * self.ratio),
                 "height": 1000,
                 "bytes": len(self.data),
-                "format": "JPEG",
+                "format": "WebM" if self.film else "JPEG",
                 "taken_at": self.taken,
                 "camera": "Pentax K-1" if self.taken else None,
                 "lens": None,
@@ -117,7 +117,9 @@ class StandIn:
     judged: list[JudgementRequest] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What hits have besides, by the id of the image: `text`, `duplicates`."""
+    """What hits have besides, by the id of the image: `text`, `duplicates`, `time_s`."""
+    checking: dict[str, int] = field(default_factory=dict)
+    """Files that are being checked, and the seconds after which to ask again."""
 
     def __post_init__(self) -> None:
         self.vectors = {p.id: look(p.data) for p in self.pictures}
@@ -205,23 +207,6 @@ def _recall(mode: Mode, options: SearchOptions, share: float) -> Recall:
     return Recall(
         target=0.95, expected=0.972, nprobe=3, scanned_fraction=0.384, clusters=CLUSTERS, reranked=0
     )
-
-
-@cache
-def look(data: bytes) -> list[float]:
-    """A picture's small version as a vector, its mean taken off."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            small = image.convert("RGB").resize((4, 4)).tobytes()
-    except OSError as error:
-        raise BadImage("The file is not a picture that can be read.") from error
-    mean = sum(small) / len(small)
-    return [value - mean + 1e-3 for value in small]
-
-
-def cosine(a: Sequence[float], b: Sequence[float]) -> float:
-    dot = sum(x * y for x, y in zip(a, b, strict=True))
-    return min(1.0, dot / (math.hypot(*a) * math.hypot(*b)))
 
 
 def _order(item: tuple[float, Picture]) -> tuple[float, str]:
@@ -328,6 +313,9 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         vector = stand_in.vectors[image_id]
         return stand_in.answer(f"similar {image_id}", options, Mode.IMAGE, vector, others)
 
+    keys = KeyRing(key)
+    install_access(app, keys)
+
     @app.get("/v1/images/{image_id}/thumbnail")
     @app.get("/v1/images/{image_id}/file")
     def picture(request: Request, image_id: str) -> Response:
@@ -335,9 +323,12 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             stand_in.hold.wait(timeout=60)
         if image_id in stand_in.broken:
             raise NotFound("The file is gone.")
-        return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")
+        found = stand_in.by_id(image_id)
+        if found.film and request.url.path.endswith("/file"):
+            return film_answer(found.film, stand_in.checking.get(image_id))
+        return Response(found.data, media_type="image/jpeg")
 
     if key is not None:
         app.add_middleware(KeyMiddleware, open_paths=page_files.open_paths())
-        app.add_middleware(CallerMiddleware, keys=KeyRing(key))
+        app.add_middleware(CallerMiddleware, keys=keys)
     return app

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from shared.web.conditional import ConditionalMiddleware, etag_of, matches, part_of
+from shared.web.file_answer import FileAnswer
 from shared.web.media import disposition, validators
 
 DATA = bytes(range(256)) * 40
@@ -28,6 +29,30 @@ async def streamed(_):
     chunks = iter(lambda: file.read(1000), b"")
     headers = {**HEADERS, "Content-Length": str(len(DATA))}
     return StreamingResponse(chunks, media_type="image/png", headers=headers)
+
+
+class Seeking:
+    """An open file that notes what is read of it."""
+
+    size, media_type = len(DATA), "image/png"
+
+    def __init__(self):
+        self.read_at, self.is_closed = [], False
+
+    def read(self, start, size):
+        self.read_at.append(range(start, start + size))
+        return DATA[start : start + size]
+
+    def close(self):
+        self.is_closed = True
+
+
+SEEKING = Seeking()
+
+
+async def sought(_):
+    SEEKING.__init__()
+    return FileAnswer(SEEKING, HEADERS)
 
 
 async def endless(request):
@@ -50,6 +75,7 @@ APP = Starlette(
     routes=[
         Route("/whole", whole),
         Route("/streamed", streamed),
+        Route("/sought", sought),
         Route("/endless", endless),
         Route("/plain", plain),
     ]
@@ -67,7 +93,7 @@ def ask(path, method="GET", **headers):
     return asyncio.run(answer())
 
 
-@pytest.fixture(params=["/whole", "/streamed"])
+@pytest.fixture(params=["/whole", "/streamed", "/sought"])
 def path(request):
     return request.param
 
@@ -119,6 +145,22 @@ def test_a_part_is_sent_alone(path, asked, first, last):
     head = ask(path, "HEAD", range=asked)
     assert (head.status_code, head.content) == (206, b"")
     assert head.headers["content-range"] == answer.headers["content-range"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [
+        ({"range": "bytes=9000-9009"}, [range(9000, 9010)]),
+        ({"range": "bytes=-1"}, [range(10239, 10240)]),
+        ({}, [range(10240)]),
+        ({"range": "bytes=10240-"}, []),
+        ({"if_none_match": ETAG}, []),
+        ({"range": "bytes=1-2", "method": "HEAD"}, []),
+    ],
+)
+def test_no_more_of_a_file_is_read_than_is_sent(asked, read):
+    ask("/sought", **asked)
+    assert (SEEKING.read_at, SEEKING.is_closed) == (read, True)
 
 
 @pytest.mark.parametrize("asked", ["bytes=10240-", "bytes=99999-100000", "bytes=-0"])

@@ -31,6 +31,7 @@ from shared.terms.tag_list import split_tags
 from shared.web import links
 from shared.web.admission import FORM, JSON, Gates, admits
 from shared.web.conditional import etag_of, matches
+from shared.web.file_answer import FileAnswer
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, FileUri, disposition, validators
 from shared.web.problems import (
@@ -56,6 +57,8 @@ Here = Annotated[Container, Depends(container)]
 
 _IN_MEMORY = 4 * MIB
 """Bytes of a file up to which it is read into memory to be sent."""
+_VERIFYING_S = 5.0
+"""Time for which a request waits while its file is verified."""
 
 
 class AddForm(Wire):
@@ -191,23 +194,30 @@ def get_image_file(here: Here, request: Request, image_id: str, uri: FileUri = N
     wanted = request.headers.get("if-none-match", "")
     shown = next((place for place in places if place.has_file), None)
     if shown is not None:
-        headers = FENCED | validators(f'"{shown.sha256}"', created)
+        headers = _headers(shown, created)
         if matches(wanted, headers["ETag"]):
             # The bytes of a file of an image never change, so it need not be read.
+            del headers["Content-Disposition"]
             return Response(status_code=304, headers=headers)
-        headers["Content-Disposition"] = disposition(shown.uri)
-        if shown.bytes > _IN_MEMORY and (copied := _copied(here, request, image_id, shown)):
-            return copied.response(headers)
+        if shown.bytes > _IN_MEMORY:
+            if (opened := here.files.sender.opened(image_id, places, _VERIFYING_S)) is not None:
+                file, place = opened
+                return FileAnswer(file, _headers(place, created))
+            if (copied := _copied(here, request, image_id, shown)) is not None:
+                return copied.response(headers)
     # A slow reader keeps it in memory.
     charge(max((place.bytes for place in places), default=0) or row.bytes or 0)
     data, media_type, found = here.files.read_one(image_id, places)
-    headers = FENCED | validators(f'"{found.sha256}"', created)
-    headers["Content-Disposition"] = disposition(found.uri)
-    return Response(data, media_type=media_type, headers=headers)
+    return Response(data, media_type=media_type, headers=_headers(found, created))
+
+
+def _headers(place: Place, created: datetime) -> dict[str, str]:
+    told = {"Content-Disposition": disposition(place.uri)}
+    return FENCED | validators(f'"{place.sha256}"', created) | told
 
 
 def _copied(here: Container, request: Request, image_id: str, place: Place) -> "SpooledFile | None":
-    """Return a copy of a large file on disk, of which little is in memory while it is sent.
+    """Return a copy on disk of a file elsewhere, of which little is in memory while it is sent.
 
     None: its source gives it only as a whole. Raises Overloaded where the spool is full.
     """
@@ -216,7 +226,7 @@ def _copied(here: Container, request: Request, image_id: str, place: Place) -> "
         gates.spool,
         place.bytes,
         str(here.settings.data_dir / SPOOL_FOLDER),
-        lambda to: here.files.copy(image_id, [place], to),
+        lambda to: here.files.sender.copy(image_id, [place], to),
     )
 
 

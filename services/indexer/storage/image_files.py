@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Resolver
@@ -14,6 +14,8 @@ from services.indexer.sources.sidecar import first_of, names_beside, sidecar_of
 from services.indexer.storage import image_names
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from services.indexer.storage.large_video import LargeVideo
+from services.indexer.storage.sending import FileSender, is_its, missing
+from services.indexer.storage.verified_files import VerifiedFiles
 from shared.core.errors import (
     BadImage,
     Forbidden,
@@ -21,17 +23,12 @@ from shared.core.errors import (
     NotFound,
     TooLarge,
     Unavailable,
-    full_disk,
 )
 from shared.media import images, video_head
-from shared.media.identity import id_of_sha256
 from shared.media.limited.scaler import Scaler
 from shared.objects.address import WEB
-from shared.objects.file import FarFile, File, InPieces, LocalFile
+from shared.objects.file import File, LocalFile
 
-_CHUNK = 2**20
-_HEAD = 4096
-"""First bytes of a file, which tell its media type."""
 _FRAME_PIXELS = 1280
 """Longer side of a video's key frames: networks look at less."""
 
@@ -62,9 +59,12 @@ class ImageFiles:
         self._max_bytes = max_bytes
         self._scaler = scaler or Scaler()
         self._max_video_bytes = max_video_bytes
+        self._verified = VerifiedFiles()
+        self.sender = FileSender(self.file, self._verified, max_bytes)
 
     def close(self) -> None:
-        """End the processes that make thumbnails."""
+        """End the processes that make thumbnails, and the reading in the background."""
+        self._verified.close()
         self._scaler.close()
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
@@ -150,56 +150,20 @@ class ImageFiles:
             else:
                 if data is not None:
                     return data, images.media_type(data), place
-        if unavailable is not None:
-            raise unavailable
-        if outside == len(places):
-            raise NotFound(
-                f"The file of image {image_id} is outside the folders that may be read; name its "
-                "folder in ISE_INGEST_ROOTS."
-            )
-        raise NotFound(
-            f"The file of image {image_id} is missing or has changed since it was "
-            "indexed. Ingest or sync its current folder."
-        )
+        raise unavailable or missing(image_id, is_outside=outside == len(places))
 
     def _bytes(self, image_id: str, place: Place) -> bytes | None:
         """Return the bytes at a location, or None if they are another picture's by now."""
         # The limit may have been lowered since the file was added.
         file, most = self.file(image_id, place), max(self._max_bytes, place.bytes)
-        is_large = isinstance(file, LocalFile) and place.bytes > self._max_bytes
         # Not all of a large file is held to find that it is another one by now.
-        if is_large and not _is_its(file.sha256(most), image_id, place):
-            return None
+        if isinstance(file, LocalFile) and place.bytes > self._max_bytes:
+            with file.opened() as content:
+                if not self._is_verified(content, image_id, place):
+                    return None
         data = file.read(most)
         found = hashlib.sha256(data).hexdigest()
-        return data if _is_its(found, image_id, place) else None
-
-    def copy(self, image_id: str, places: list[Place], to: IO[bytes]) -> str | None:
-        """Copy an image's own bytes, piece by piece; return their media type.
-
-        As in `read`, the bytes that are copied were hashed. None: no file that can be read in
-        pieces has them, as those of this machine and of object stores can.
-        """
-        for place in places:
-            if not place.has_file:
-                continue
-            digest = hashlib.sha256()
-            to.seek(0)
-            to.truncate()
-            try:
-                if (file := _in_pieces(self.file(image_id, place))) is None:
-                    continue
-                for chunk in file.chunks(max(self._max_bytes, place.bytes)):
-                    digest.update(chunk)
-                    to.write(chunk)
-            except (OSError, TooLarge, Forbidden, Unavailable) as error:
-                if isinstance(error, OSError) and full_disk(error) is not None:
-                    raise
-                continue
-            if _is_its(digest.hexdigest(), image_id, place):
-                to.seek(0)
-                return images.media_type(to.read(_HEAD))
-        return None
+        return data if is_its(found, image_id, place) else None
 
     def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
         """A JPEG whose longer side is at most the set number of pixels; made once."""
@@ -255,8 +219,7 @@ class ImageFiles:
                 raise TooLarge(
                     f"The video is over the limit of {limit:g} MiB (ISE_MAX_VIDEO_BYTES)."
                 )
-            content.seek(0)
-            digest = _sha256(content)
+            digest = self._verified.sha256(content)
             poster = self._scaler.thumbnail(head, _FRAME_PIXELS, self._max_pixels, content)
         return LargeVideo(digest, poster, head)
 
@@ -282,13 +245,17 @@ class ImageFiles:
             try:
                 content = stack.enter_context(file.opened())
                 head = video_head.head_bytes(content)
-                content.seek(0)
-                found = _sha256(content)
+                is_its_own = head is not None and self._is_verified(content, image_id, place)
             except (OSError, Forbidden):
                 continue
-            if head is not None and _is_its(found, image_id, place):
+            if head is not None and is_its_own:
                 return head, content
         return None
+
+    def _is_verified(self, content: BinaryIO, image_id: str, place: Place) -> bool:
+        """Return whether an open file has an image's bytes; one of another size isn't read."""
+        has_size = os.fstat(content.fileno()).st_size == place.bytes
+        return has_size and is_its(self._verified.sha256(content), image_id, place)
 
     def shape(self, image_id: str, places: list[Place]) -> tuple[int, int]:
         """Width and height; of the thumbnail where there is one, which has the same proportions.
@@ -331,21 +298,3 @@ class ImageFiles:
         """
         upload, thumbnail = map(self._here.path, image_names.keys(image_id))
         return upload, thumbnail
-
-
-def _in_pieces(file: File) -> InPieces | None:
-    if isinstance(file, LocalFile):
-        return file
-    return file.pieces() if isinstance(file, FarFile) and file.pieces is not None else None
-
-
-def _sha256(content: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := content.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _is_its(sha256: str, image_id: str, place: Place) -> bool:
-    """Return whether bytes with this SHA-256 are those of an image."""
-    return sha256 == place.sha256 if place.sha256 else id_of_sha256(sha256) == image_id

@@ -1,4 +1,4 @@
-"""A zip of pictures' files, written while it is sent: one picture is in memory at a time.
+"""A zip of pictures' files, written while it is sent: a piece of one is in memory at a time.
 
 Only so many are sent at once, see `Archives`.
 """
@@ -6,9 +6,10 @@ Only so many are sent at once, see `Archives`.
 import io
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 import anyio.to_thread
 
@@ -22,13 +23,27 @@ _LATEST = datetime(2107, 12, 31)
 _UNSAFE = frozenset('<>:"|?*\\')
 _LONGEST = 200
 _FILE_S = 60.0
-"""Time limit of one file; the archive as a whole has none."""
+"""Time limit of one file's beginning; the archive as a whole has none."""
+_LARGE = 2**31
+"""Bytes from which a file's entry has room for longer lengths."""
 _AT_ONCE = 8
 _RETRY_AFTER = 10
 # They tell nothing of the file that was asked for.
 _PASSING = Unavailable, Overloaded, Unauthorized, Misconfigured
 
-Fetch = Callable[[str], Awaitable[bytes]]
+
+class Fetched(Protocol):
+    """A file on its way. `size`: its length, where it is known."""
+
+    @property
+    def size(self) -> int: ...
+
+    def pieces(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+Fetch = Callable[[str], Awaitable[Fetched]]
 
 
 class _Sink(io.RawIOBase):
@@ -51,7 +66,7 @@ class _Sink(io.RawIOBase):
 
 
 class Archives:
-    """Count of the archives that are being sent; each holds a file in memory."""
+    """Count of the archives that are being sent; each holds a connection to the indexer."""
 
     def __init__(self, limit: int = _AT_ONCE) -> None:
         self.limit = limit
@@ -85,15 +100,21 @@ async def archive_of(
         for item, name in zip(items, names, strict=True):
             try:
                 with deadline.anew(_FILE_S):
-                    data = await fetch(item.id)
+                    file = await fetch(item.id)
             except _PASSING:
                 raise
             except ISEError as error:
                 missing.append(f"{name}: {error.detail}\n")
                 continue
-            # The checksum of a large file takes a while.
-            await anyio.to_thread.run_sync(archive.writestr, _entry(name, item), data)
-            del data
+            entry = _entry(name, item)
+            entry.file_size = file.size
+            async with aclosing(file):
+                with archive.open(entry, "w", force_zip64=file.size > _LARGE) as written:
+                    async for piece in file.pieces():
+                        # Checksums take a while.
+                        await anyio.to_thread.run_sync(written.write, piece)
+                        for part in sink.taken():
+                            yield part
             for part in sink.taken():
                 yield part
         if missing:

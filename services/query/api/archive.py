@@ -1,8 +1,10 @@
 """The original files of many pictures, as one zip."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio.to_thread
+import httpx
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
@@ -76,6 +78,20 @@ async def download_images(ask: Ask, request: Request, body: ArchiveRequest) -> R
     return await _streamed(request, searcher, body.ids or [], body.filter, body.but)
 
 
+class _Fetched:
+    """A file that the indexer sends."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.size = int(response.headers.get("Content-Length", "0"))
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        return self._response.aiter_raw()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
 class _ArchiveResponse(StreamingResponse):
     """Stream that holds a place among the archives until it ends, or its client leaves."""
 
@@ -92,7 +108,7 @@ class _ArchiveResponse(StreamingResponse):
 async def _streamed(
     request: Request, searcher: Searcher, ids: list[str], wanted: Filter | None, but: list[str]
 ) -> Response:
-    client: AsyncClient = request.app.state.indexer
+    client: AsyncClient = request.app.state.sending
     places: Archives = request.app.state.archives
     places.take()
     try:
@@ -101,8 +117,10 @@ async def _streamed(
         places.release()
         raise
 
-    async def fetch(image_id: str) -> bytes:
-        return (await client.send(indexer.get_image_file(image_id)))[0]
+    async def fetch(image_id: str) -> _Fetched:
+        as_is = {"Accept-Encoding": "identity"}
+        asked = indexer.get_picture(image_id, "file", headers=as_is)
+        return _Fetched(await client.open(asked))
 
     headers = {
         "Content-Disposition": 'attachment; filename="pictures.zip"',

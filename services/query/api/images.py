@@ -1,21 +1,24 @@
 """Indexed images by id; their bytes come from the indexer."""
 
+import httpx
 from fastapi import APIRouter, Request, Response
 
 from services.query.api.search import Ask, Write
 from services.query.search.searcher import Searcher
 from shared.clients import indexer
-from shared.clients.transport import AsyncClient
+from shared.clients.transport import AsyncClient, Call
 from shared.contracts.facts import facts_of
 from shared.contracts.indexer import Shapes, ShapesRequest
-from shared.contracts.query import ImageInfo
+from shared.contracts.query import FileAccess, ImageInfo
 from shared.core.budget import charge
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
-from shared.web.admission import JSON, admits
+from shared.web.admission import JSON, QUICK, admits
 from shared.web.conditional import IS_HEAD
+from shared.web.file_cookie import SECONDS, set_cookie
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, FileUri, forwarded
+from shared.web.passed_on import PassedOn
 from shared.web.problems import (
     BAD_IMAGE,
     DAMAGED,
@@ -27,6 +30,7 @@ from shared.web.problems import (
 )
 from shared.web.scoped import ScopedRoute, needs
 
+_BY_COOKIE = {"Vary": "Authorization, Cookie"}
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "Range", "If-Range")
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute)
@@ -43,7 +47,24 @@ async def get_image_file(request: Request, image_id: str, uri: FileUri = None) -
     """Return the unchanged file. Range and conditional requests are supported. Of a RAW and its
     JPEG, which are one image, the JPEG, unless `uri` names the other.
     """
-    return await _passed_on(request, image_id, "file", uri)
+    client: AsyncClient = request.app.state.sending
+    found = await client.open(_asked(request, image_id, "file", uri))
+    return PassedOn(found, FENCED | _BY_COOKIE | forwarded(found.headers))
+
+
+@router.post(
+    "/{image_id:path}/file/access",
+    summary="Let a browser's player read the file of an image",
+)
+@needs(Scope.READ)
+@admits(QUICK)
+async def allow_image_file(request: Request, response: Response, image_id: str) -> FileAccess:
+    """Set a cookie with which the browser may read this one file for some minutes, as players and
+    links can't send a key. Call it again before it expires.
+    """
+    set_cookie(request, response, request.app.state.keys)
+    response.headers["Cache-Control"] = "no-store"
+    return FileAccess(seconds=SECONDS)
 
 
 @router.get(
@@ -55,7 +76,12 @@ async def get_image_file(request: Request, image_id: str, uri: FileUri = None) -
 @needs(Scope.READ)
 async def get_thumbnail(request: Request, image_id: str) -> Response:
     """Return a small JPEG of the upright image."""
-    return await _passed_on(request, image_id, "thumbnail")
+    client: AsyncClient = request.app.state.indexer
+    found = await client.send(_asked(request, image_id, "thumbnail"))
+    # A slow reader keeps it in memory.
+    charge(len(found.content))
+    headers = FENCED | forwarded(found.headers)
+    return Response(found.content, found.status_code, headers, found.headers.get("Content-Type"))
 
 
 @router.post("/shapes", summary="Get the aspect ratios of images", responses=problems(NO_INDEXER))
@@ -101,16 +127,12 @@ def described(item: Item, searcher: Searcher) -> ImageInfo:
     )
 
 
-async def _passed_on(
+def _asked(
     request: Request, image_id: str, kind: str, uri: str | None = None
-) -> Response:
-    """Forward the indexer's answer, requesting only what the client needs."""
-    client: AsyncClient = request.app.state.indexer
+) -> Call[httpx.Response]:
+    """Return the call of the indexer that asks for no more than the client does."""
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
-    found = await client.send(indexer.get_picture(image_id, kind, method, given, uri))
-    # A slow reader keeps it in memory.
-    charge(len(found.content))
-    headers = FENCED | forwarded(found.headers)
-    media_type = found.headers.get("Content-Type")
-    return Response(found.content, found.status_code, headers, media_type)
+    # The bytes are passed on as they come.
+    given["Accept-Encoding"] = "identity"
+    return indexer.get_picture(image_id, kind, method, given, uri)

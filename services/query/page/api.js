@@ -21,6 +21,8 @@ export class ApiError extends Error {
     this.status = status;
     this.title = title;
     this.requestId = requestId;
+    /** Seconds after which to ask again for a file that is being checked; else null. */
+    this.checkedIn = null;
   }
 
   get offline() {
@@ -152,6 +154,22 @@ export class Api {
     return `${pathOf(id)}/file`;
   }
 
+  /**
+   * Lets players and links, which can't send the key, read an image's file. Resolves to the seconds for which they may,
+   * null where no key is needed.
+   */
+  async allowFile(id) {
+    if (this.key === null) return null;
+    return (await this.#json(`${this.fileUrl(id)}/access`, { method: "POST" })).seconds;
+  }
+
+  /** Resolves if an image's file can be read; the error tells why it can't. */
+  async checkFile(id) {
+    const response = await this.#send(this.fileUrl(id), { headers: { Range: "bytes=0-0" }, cache: "no-store" });
+    if (!response.ok) throw await problemOf(response);
+    await response.body?.cancel();
+  }
+
   /** A picture's bytes, for where an `<img>` or a link can't send the key. */
   blob(url, signal) {
     return this.#blob(url, { signal });
@@ -237,7 +255,7 @@ async function problemOf(response) {
   const problem = type.includes("json") ? await response.json().catch(() => ({})) : {};
   const detail =
     problem.detail || FAILED.answered(`${response.status} ${response.statusText}`.trim());
-  return new ApiError(
+  const error = new ApiError(
     response.status,
     problem.title || FAILED.search,
     problem.peer_away ? FAILED.part : detail,
@@ -245,4 +263,6 @@ async function problemOf(response) {
     problem.upload,
     problem.peer_away ? detail : null,
   );
+  if (problem.checking) error.checkedIn = problem.retry_after;
+  return error;
 }

@@ -235,8 +235,10 @@ export class HitView {
     const hit = this.#hit;
     const name = nameOf(hit);
     const url = this.api.fileUrl(hit.id);
-    if (this.api.key === null) return el("a", { href: url, download: name }).click();
     try {
+      // A video may be too large to be held by the page.
+      if (isVideo(hit)) await this.api.allowFile(hit.id);
+      if (this.api.key === null || isVideo(hit)) return el("a", { href: url, download: name }).click();
       const blobUrl = URL.createObjectURL(await this.api.blob(url));
       el("a", { href: blobUrl, download: name }).click();
       setTimeout(() => URL.revokeObjectURL(blobUrl), 60_000);

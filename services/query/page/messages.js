@@ -255,6 +255,7 @@ export const LARGE = {
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
   fullScreen: "Full screen",
+  checking: "The video is being checked. It can be played in a moment.",
   info: "Details",
   share: "Copy link",
   place: (at, of) => `${number(at)} of ${number(of)}`,
