@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 12
+VERSION = 13
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -139,8 +139,11 @@ trash = Table(
 removed_files = Table(
     "removed_files",
     metadata,
-    # Images that were deleted for good, whose stored files are still to be removed.
-    Column("id", String(200), primary_key=True),
+    # Stored files that no image has, see `removed_files.py`; since: when that began, in seconds
+    # since 1970.
+    Column("name", String(200), primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("since", Float, nullable=False),
 )
 
 undos = Table(
