@@ -274,7 +274,9 @@ def test_a_picture_whose_file_was_missing_is_read_when_it_is_asked_for_again(
 def test_a_reading_that_makes_room_keeps_what_it_has_read(start, embedder, picture, reads):
     class Reading:
         name = "reader"
-        read_of: list[bytes] = []
+
+        def __init__(self):
+            self.read_of = []
 
         @contextmanager
         def opened(self, *_):
@@ -296,7 +298,6 @@ def test_a_reading_that_makes_room_keeps_what_it_has_read(start, embedder, pictu
             TextJob(parts, service.parts.files, reader := Reading()),
             Texts(parts.images.database),
         )
-        reader.read_of = []
         left = [texts.count_lacking(None)]
         while left[-1]:
             cancelled = threading.Event()

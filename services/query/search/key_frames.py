@@ -27,55 +27,70 @@ class KeyFrames:
         """frames: of one video at least. names: the files that they come from."""
         self._frames = frames
         self.names = names
-        self.videos, self._starts = np.unique(frames.ordinals, return_index=True)
+        self.videos, self._starts, self._counts = np.unique(
+            frames.ordinals, return_index=True, return_counts=True
+        )
         self._norms = np.linalg.norm(frames.vectors, axis=1).astype(np.float32)
 
     def nearest(self, query: NDArray[np.float32], metric: Metric) -> "NearestFrames":
         """Return the frame of each video that is nearest to a query."""
-        blocks = [
+        found = [
             distances.approximate(
                 self._frames.vectors[start : start + _BLOCK],
                 self._norms[start : start + _BLOCK],
                 query,
                 metric,
-            )[0]
+            )
             for start in range(0, len(self._frames), _BLOCK)
         ]
-        away = np.concatenate(blocks)
-        ends = [*self._starts[1:].tolist(), len(away)]
-        rows = np.array(
-            [
-                start + int(np.argmin(away[start:end]))
-                for start, end in zip(self._starts.tolist(), ends, strict=True)
-            ],
-            np.int64,
-        )
-        best = self._frames.at(rows)
-        return NearestFrames(best, distances.exact(best.vectors, query, metric))
+        away = np.concatenate([one for one, _ in found])
+        least = np.minimum.reduceat(away, self._starts)
+        # Of a video's equal frames, the first.
+        level = np.flatnonzero(away == np.repeat(least, self._counts))
+        rows = level[np.searchsorted(level, self._starts)]
+        slack = max(slack for _, slack in found)
+        return NearestFrames(self._frames, rows, self.videos, least, slack, query, metric)
 
 
 @dataclass(frozen=True)
 class NearestFrames:
-    """Nearest frame of each video, and how far it is: float64, in the order of the frames."""
+    """Nearest frame of each video; how far it is, roughly, and of some exactly.
+
+    rows: of the nearest frames, by video. ordinals: of the videos, ascending. approximate, slack:
+    see `distances.approximate`. Exact distances take several times as long as all others.
+    """
 
     frames: FrameVectors
-    distances: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    ordinals: NDArray[np.int64]
+    approximate: NDArray[np.float32]
+    slack: float
+    query: NDArray[np.float32]
+    metric: Metric
+
+    def distances(self, at: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the exact distances of some videos, by their places among all."""
+        return distances.exact(self.vectors(at), self.query, self.metric)
+
+    def within(self, distance: float) -> NDArray[np.int64]:
+        """Return the places of the videos that may be no farther than a distance."""
+        most = distance if self.metric is Metric.COSINE else distance**2
+        return np.flatnonzero(self.approximate <= most + self.slack)
+
+    def vectors(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors of the nearest frames of some videos."""
+        return self.frames.vectors[self.rows[at]]
 
     def time_of(self, ordinal: int) -> float | None:
         """Return the seconds at which a video is nearest; None for a picture."""
-        row = self._row(ordinal)
-        return None if row is None else round(float(self.frames.times[row]), 3)
+        at = int(self.places_of(np.array([ordinal]))[0])
+        return None if at < 0 else round(float(self.frames.times[self.rows[at]]), 3)
 
-    def _row(self, ordinal: int) -> int | None:
-        row = int(self.frames.ordinals.searchsorted(ordinal))
-        there = row < len(self.frames) and int(self.frames.ordinals[row]) == ordinal
-        return row if there else None
-
-    def rows_of(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row of each image's frame; -1: it has none."""
-        rows = np.searchsorted(self.frames.ordinals, ordinals)
-        rows = np.minimum(rows, len(self.frames) - 1)
-        return np.where(self.frames.ordinals[rows] == ordinals, rows, -1)
+    def places_of(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of each image among the videos; -1: it has no frames."""
+        at = np.searchsorted(self.ordinals, ordinals)
+        at = np.minimum(at, len(self.ordinals) - 1)
+        return np.where(self.ordinals[at] == ordinals, at, -1)
 
 
 @dataclass(frozen=True)
@@ -103,18 +118,20 @@ class Framed:
         """
         if nearest is None:
             return cls(found, None, np.zeros(len(found.ordinals), bool), index, found)
-        rows = nearest.rows_of(found.ordinals)
-        own = np.where(rows >= 0, nearest.distances[rows], np.inf)
+        at = nearest.places_of(found.ordinals)
+        own = np.full(len(at), np.inf)
+        own[at >= 0] = nearest.distances(at[at >= 0])
         by_frame = own < found.distances
         level = np.where(by_frame, own, found.distances)
         whole = _plain(found)
         whole = replace(whole, distances=level, ranks=np.where(by_frame, 0, found.ranks))
         if mask is not None and len(level):
             # A frame beyond the last one found may have other images before it.
-            more = nearest.distances <= found.distances[-1]
-            more &= ~np.isin(nearest.frames.ordinals, found.ordinals)
-            if more.any():
-                whole = _joined(whole, nearest, np.flatnonzero(more), index, mask)
+            last = float(found.distances[-1])
+            more = nearest.within(last)
+            more = more[~np.isin(nearest.ordinals[more], found.ordinals)]
+            if len(more):
+                whole = _joined(whole, nearest, more, last, index, mask)
                 added = len(whole.ordinals) - len(by_frame)
                 by_frame = np.concatenate([by_frame, np.ones(added, bool)])
         order = np.argsort(whole.distances, kind="stable")
@@ -127,8 +144,8 @@ class Framed:
         place = {one: at for at, one in enumerate(self._found.ordinals.tolist())}
         vectors = np.empty((len(candidates.ordinals), self._index.dim), np.float32)
         framed = np.isin(candidates.ordinals, self.candidates.ordinals[self.is_by_frame])
-        rows = self.nearest.rows_of(candidates.ordinals[framed])
-        vectors[framed] = self.nearest.frames.vectors[rows]
+        at = self.nearest.places_of(candidates.ordinals[framed])
+        vectors[framed] = self.nearest.vectors(at)
         others = [place[one] for one in candidates.ordinals[~framed].tolist()]
         if others:
             vectors[~framed] = self._index.vectors(self._found.at(np.array(others, np.int64)))
@@ -154,8 +171,8 @@ class FrameHits:
         """Return the vector of the frame that a video stands at; None where it doesn't."""
         if ordinal not in self.ordinals:
             return None
-        row = int(self.nearest.rows_of(np.array([ordinal]))[0])
-        return np.array(self.nearest.frames.vectors[row], np.float32)
+        at = self.nearest.places_of(np.array([ordinal]))
+        return self.nearest.vectors(at)[0]
 
 
 def _plain(found: Candidates) -> Candidates:
@@ -174,11 +191,18 @@ def _plain(found: Candidates) -> Candidates:
 
 
 def _joined(
-    found: Candidates, nearest: NearestFrames, rows: NDArray[np.int64], index: Index, mask: Mask
+    found: Candidates,
+    nearest: NearestFrames,
+    at: NDArray[np.int64],
+    last: float,
+    index: Index,
+    mask: Mask,
 ) -> Candidates:
-    """Return candidates and the videos of some frames, of those that may be hits."""
-    ordinals = nearest.frames.ordinals[rows]
-    segments = np.full(len(rows), -1, np.int64)
+    """Return candidates and some of the videos, of those that may be hits and are no farther than
+    the last candidate.
+    """
+    ordinals = nearest.ordinals[at]
+    segments = np.full(len(at), -1, np.int64)
     for number, segment in enumerate(index.segments):
         places = segment.find(ordinals)
         there = places >= 0
@@ -186,13 +210,15 @@ def _joined(
         if allowed is not None:
             there[there] = allowed[places[there]]
         segments[there] = number
-    kept = segments >= 0
-    count = int(kept.sum())
+    there = np.flatnonzero(segments >= 0)
+    away = nearest.distances(at[there])
+    kept, away = there[away <= last], away[away <= last]
+    count = len(kept)
     none = np.zeros(count, np.int64)
     return replace(
         found,
         ordinals=np.concatenate([found.ordinals, ordinals[kept]]),
-        distances=np.concatenate([found.distances, nearest.distances[rows[kept]]]),
+        distances=np.concatenate([found.distances, away]),
         clusters=np.concatenate([found.clusters, none]),
         ranks=np.concatenate([found.ranks, none]),
         segments=np.concatenate([found.segments, segments[kept]]),

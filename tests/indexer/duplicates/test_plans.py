@@ -10,7 +10,7 @@ from PIL import Image
 from services.indexer.catalog.picture_pairs import PairTable
 from services.indexer.comparing import hashes
 from shared.cli.main import main
-from shared.clients import curation, duplicates, indexer, query
+from shared.clients import browsing, curation, duplicates, indexer
 from shared.contracts.duplicates import DeleteDuplicates, Keep, Likeness, PlanQuery
 from shared.contracts.indexer import ImagePatch
 from shared.core.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -126,7 +126,7 @@ def test_pictures_whose_source_was_away_are_compared_again(service, monkeypatch,
     )
     files = service.parts.files
     # Looks are made of thumbnails, which are there already.
-    for image_id in [hit.id for hit in service.ask(query.list_images()).images]:
+    for image_id in [hit.id for hit in service.ask(browsing.list_images()).images]:
         service.send(indexer.get_thumbnail(image_id))
 
     def away(*_):
