@@ -146,6 +146,21 @@ removed_files = Table(
     Column("since", Float, nullable=False),
 )
 
+unusable_files = Table(
+    "unusable_files",
+    metadata,
+    # Files whose pictures can't be read; reader: the versions and limits that can't read them.
+    Column("path", Text, primary_key=True),
+    Column("mtime_ns", Number, nullable=False),
+    Column("bytes", Number, nullable=False),
+    Column("inode", Number, nullable=False),
+    Column("ctime_ns", Number, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("reader", String(64), nullable=False),
+    Column("since", Float, nullable=False, index=True),
+)
+
 undos = Table(
     "undos",
     metadata,
