@@ -210,7 +210,7 @@ def test_an_undo_brings_back_no_file_that_was_removed(service, picture):
     service.send(curation.empty_trash())
     service.add(picture(0))
     service.send(indexer.delete_image(item.id))
-    service.send(curation.undo(first))
+    service.send(curation.undo_change(first))
     assert service.send(indexer.get_image_file(item.id))[0] == picture(0)
     assert len(stored(service)) == 1
 

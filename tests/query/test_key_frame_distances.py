@@ -56,7 +56,15 @@ def test_few_frames_are_compared_exactly(frames, monkeypatch):
     ordinals = np.concatenate([found.ordinals[:5], np.arange(6000, 6010)])
     zeros = np.zeros(len(ordinals), np.int64)
     candidates = Candidates(
-        ordinals, np.linspace(0, 1, 15), zeros, zeros, zeros, scanned=15, live=15, nprobe=1
+        ordinals,
+        np.linspace(0, 1, 15),
+        zeros,
+        zeros,
+        zeros,
+        scanned=15,
+        live=15,
+        nprobe=1,
+        reranked=0,
     )
     framed = Framed.of(candidates, found, None, None)
     assert sum(compared) == 5

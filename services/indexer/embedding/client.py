@@ -95,8 +95,11 @@ class Embedding:
         return _pair(self.models(bulk))
 
     def decoding(self) -> str:
-        """Return what decides which pictures can be decoded; "" where the embedder doesn't tell."""
-        return self.models(bulk=True).decoding
+        """Return what decides which pictures can be decoded; "" where no embedder tells."""
+        try:
+            return self.models(bulk=True).decoding
+        except Unavailable:
+            return ""
 
     def other_pair(self, url: str | None, profile: str | None = None) -> ModelPair:
         """Return the models of a profile, of the embedder at `url`, or of the one that differs.

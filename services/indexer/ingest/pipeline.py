@@ -144,7 +144,8 @@ class Ingest:
         """Ingest the files. Raises Cancelled; images recorded before that stay."""
         self._job.stage("embedding")
         self._job.count(len(files))
-        self._broken.begin(self._embedding.decoding(), self._pair, self._settings)
+        decoding = self._embedding.decoding() if files else ""
+        self._broken.begin(decoding, self._pair, self._settings)
         its = self._settings, self._large_video, self._broken.table
         reader = FileReader(self._images, self._pair.all, *its)
         failed_before = self._job.failed

@@ -80,15 +80,15 @@ class ImageFiles:
         """Return the place of an upload that is stored."""
         place = Place(path, uri.replace("\\", "/").rsplit("/", 1)[-1] or image_id, 0, size)
         file = self.file(image_id, place)
-        # Only for local files: elsewhere the time would cost another request, and isn't used.
-        stamp = None
-        # A concurrent deletion may remove the file; whoever records it finds that out.
+        # Only for local files: elsewhere the time would cost another request, and isn't used. A
+        # concurrent deletion may remove the file; whoever records it finds that out.
         with suppress(FileNotFoundError):
-            stamp = file.stamp() if file.is_local else None
-        return place if stamp is None else replace(place, mtime_ns=stamp.mtime_ns)
+            if file.is_local and (stamp := file.stamp()) is not None:
+                return replace(place, mtime_ns=stamp.mtime_ns)
+        return place
 
     def has(self, name: str) -> bool:
-        """Return whether a file is stored, whatever the data folder was called then."""
+        """Tell whether a file is stored, whatever the data folder was called then."""
         return self._kept.has(name)
 
     def file(self, image_id: str, place: Place) -> File:

@@ -172,7 +172,7 @@ class FrameHits:
         if ordinal not in self.ordinals:
             return None
         at = self.nearest.places_of(np.array([ordinal]))
-        return self.nearest.vectors(at)[0]
+        return self.nearest.vectors(at).reshape(-1)
 
 
 def _plain(found: Candidates) -> Candidates:
@@ -210,9 +210,9 @@ def _joined(
         if allowed is not None:
             there[there] = allowed[places[there]]
         segments[there] = number
-    there = np.flatnonzero(segments >= 0)
-    away = nearest.distances(at[there])
-    kept, away = there[away <= last], away[away <= last]
+    joining = np.flatnonzero(segments >= 0)
+    away = nearest.distances(at[joining])
+    kept, away = joining[away <= last], away[away <= last]
     count = len(kept)
     none = np.zeros(count, np.int64)
     return replace(
