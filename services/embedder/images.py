@@ -308,7 +308,8 @@ def _gathered(
         if not isinstance(outcome, BaseException):
             done.append(outcome)
         elif isinstance(outcome, ISEError) and not isinstance(outcome, Unavailable | Overloaded):
-            bad.append({"index": index, "error": outcome.detail})
+            passing = {"is_passing": True} if outcome.extra.get("is_passing") else {}
+            bad.append({"index": index, "error": outcome.detail, **passing})
         else:
             raise outcome
     if bad:

@@ -13,6 +13,7 @@ from services.indexer.catalog.job_chunks import PartTable
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.judgements import JudgementTable
 from services.indexer.catalog.locks import WorkerPresence
+from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.trash import Trash
 from services.indexer.catalog.vectors import VectorTable
@@ -106,7 +107,7 @@ class Container:
         # Sources of pictures, and files on the data volume.
         self.resolver = resolver_of(settings)
         self.ingest_roots = roots_of(settings)
-        self.files = image_files_of(settings, self.resolver, memory)
+        self.files = image_files_of(settings, self.resolver, memory, self._is_there)
         features = FeatureStore(data)
         self._engines = Engines.of(settings)
         self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
@@ -143,6 +144,7 @@ class Container:
             self.editor.tidy,
             self._forget_jobs,
             self.publisher.publish_lag,
+            self.removal.tidy,
         )
 
         # What jobs do.
@@ -231,7 +233,7 @@ class Container:
             self.deletions.tidy()
             self._matching.start()
         self.publisher.start(is_alone)
-        self.removal.begin()
+        self.removal.start(is_alone)
         self._presence.admit()
         self.current.tell(self._changed)
         if self._mirror is not None:
@@ -262,6 +264,9 @@ class Container:
         self._embedders.close()
         self._engines.close()
         self._lock.release()
+
+    def _is_there(self, image_id: str) -> bool:
+        return bool(RemovedFiles(self.database).are_there([image_id]))
 
     def _between_jobs(self) -> bool:
         self.deletions.finish_left()

@@ -1,6 +1,7 @@
 """Parts of the indexer that its settings alone determine."""
 
 import asyncio
+from collections.abc import Callable
 
 from services.indexer.config import IndexerSettings
 from services.indexer.ingest.pipeline import IngestSettings
@@ -35,7 +36,10 @@ def reader_of(settings: IndexerSettings) -> TextReader:
 
 
 def image_files_of(
-    settings: IndexerSettings, resolver: Resolver, memory: Budget | None
+    settings: IndexerSettings,
+    resolver: Resolver,
+    memory: Budget | None,
+    is_there: Callable[[str], bool],
 ) -> ImageFiles:
     return ImageFiles(
         settings.data_dir,
@@ -46,6 +50,7 @@ def image_files_of(
         settings.max_image_bytes,
         Scaler(ScaleLimits(settings.decode_seconds, settings.decoder_bytes), memory),
         settings.max_video_bytes,
+        is_there,
     )
 
 

@@ -126,6 +126,9 @@ class Models(Wire):
         "the matching network is trained on the collection.",
     )
     instance: str = Field("", description="Identifier of this process.")
+    decoding: str = Field(
+        "", description="Versions and limits that decide which pictures can be decoded."
+    )
 
 
 class EmbedTermsRequest(Request):

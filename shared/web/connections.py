@@ -20,10 +20,29 @@ REFUSED = "ise.refused"
 """Key in a request's scope for what its connection was told before."""
 
 
-class Told:
-    """The time at which a connection may call again, told with its last refusal."""
+_CALLERS = 64
+"""Callers of one connection that are remembered: a proxy sends those of many through it."""
 
-    until = 0.0
+
+class Told:
+    """Times at which the callers of a connection may call again, told with their refusals.
+
+    Callers, not the connection alone: a proxy's connection brings the calls of many.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def note(self, caller: str, until: float) -> None:
+        """Note until when a caller was told to wait."""
+        self._until.pop(caller, None)
+        self._until[caller] = until
+        if len(self._until) > _CALLERS:
+            self._until.pop(next(iter(self._until)))
+
+    def until(self, caller: str) -> float:
+        """Return the time that a caller was told; 0: none."""
+        return self._until.get(caller, 0.0)
 
 
 class Connections:

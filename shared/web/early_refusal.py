@@ -5,9 +5,9 @@ taken from those that are answered. So this is the outermost middleware: it look
 route declares, and where no place or memory is free it answers at once. Whoever gets past it is
 admitted, or refused, by the route.
 
-A connection that was refused, and calls again before the time that it was told, isn't refused at
-once: it waits for room or for that time, whichever comes first, while nothing of its body is read.
-So clients that don't heed `Retry-After` cost next to nothing.
+A caller that was refused, and calls again on its connection before the time that it was told, isn't
+refused at once: the call waits for room or for that time, whichever comes first, while nothing of
+its body is read. So clients that don't heed `Retry-After` cost next to nothing.
 """
 
 import asyncio
@@ -96,11 +96,11 @@ class EarlyRefusalMiddleware:
         return None
 
     async def _waits_in_vain(self, admission: Admission, scope: Scope) -> bool:
-        """Hold a call that comes earlier than its connection was told; return False once there is
+        """Hold a call that comes earlier than its caller was told; return False once there is
         room for it.
         """
         told: Told | None = scope.get(REFUSED)
-        until = 0.0 if told is None else told.until
+        until = 0.0 if told is None else told.until(self._identify(scope).name)
         left = deadline.remaining()
         if left is not None:
             until = min(until, time.monotonic() + left / 2)
@@ -140,7 +140,8 @@ class EarlyRefusalMiddleware:
             answered.append((b"connection", b"close"))
         connection: Told | None = scope.get(REFUSED)
         if connection is not None:
-            connection.until = time.monotonic() + float(error.extra.get("retry_after") or 0)
+            until = time.monotonic() + float(error.extra.get("retry_after") or 0)
+            connection.note(self._identify(scope).name, until)
         status = document["status"]
         m = self._metrics
         m.requests.labels(m.service, scope["method"], scope["path"], str(status)).inc()

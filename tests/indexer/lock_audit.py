@@ -1,5 +1,6 @@
 """Watches every test of the indexer: nothing calls a network while it holds a lock that all uploads
-and deletions wait for, or a transaction of the catalogue."""
+and deletions wait for, or a transaction of the catalogue; nor does a transaction wait for such a
+lock."""
 
 import threading
 from collections import Counter
@@ -11,13 +12,14 @@ from typing import Any
 import httpx
 
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.locks import PublishLock, RemovalLock
+from services.indexer.catalog.locks import PublishLock
 from services.indexer.publishing.publisher import Publisher
 from shared.media.fetching import Fetcher
 from shared.objects.store import Objects
 
 _STORE = ("list", "look", "read", "write", "put", "get", "move", "remove")
 
+TRANSACTION = "a transaction"
 found: list[str] = []
 """What was called under which lock, since the last test."""
 _held: dict[int, Counter[str]] = {}
@@ -50,6 +52,12 @@ def look(call: str) -> None:
         found.append(f"{call} under {', '.join(locks)}")
 
 
+def look_within_transaction(wait: str) -> None:
+    """Note a wait for others, who may wait for this thread's transaction."""
+    if locks := [lock for lock in held() if TRANSACTION in lock]:
+        found.append(f"{wait} under {', '.join(locks)}")
+
+
 class _Turn:
     """A publisher's own turn of publications."""
 
@@ -58,6 +66,7 @@ class _Turn:
         self._noted: list[Any] = []
 
     def __enter__(self) -> None:
+        look_within_transaction("a wait for the turn of publications")
         self._lock.acquire()
         noted = holding("the turn of publications")
         noted.__enter__()
@@ -100,17 +109,15 @@ def _watch_locks() -> None:
     notes: dict[int, list[Any]] = {}
 
     def entered(lock: PublishLock) -> PublishLock:
+        look_within_transaction("a wait for the lock of publications")
         enter(lock)
-        # For the removal of files, only uploads of the same pictures wait.
-        if not isinstance(lock, RemovalLock):
-            noted = holding("the lock of publications")
-            noted.__enter__()
-            notes.setdefault(id(lock), []).append(noted)
+        noted = holding("the lock of publications")
+        noted.__enter__()
+        notes.setdefault(id(lock), []).append(noted)
         return lock
 
     def left(lock: PublishLock, *error: Any) -> None:
-        if not isinstance(lock, RemovalLock):
-            notes[id(lock)].pop().__exit__(None, None, None)
+        notes[id(lock)].pop().__exit__(None, None, None)
         leave(lock, *error)
 
     def made(publisher: Publisher, *args: Any, **kwargs: Any) -> None:
@@ -127,7 +134,7 @@ def _watch_transactions(name: str) -> None:
 
     @contextmanager
     def watched(database: Database) -> Iterator[Any]:
-        with former(database) as db, holding(f"a transaction ({name})"):
+        with former(database) as db, holding(f"{TRANSACTION} ({name})"):
             yield db
 
     setattr(Database, name, watched)

@@ -1,6 +1,7 @@
 """Videos are found by their key frames, and hits tell the time."""
 
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.frames import Frames
+from services.indexer.catalog.lease_fence import LeaseLost
+from services.indexer.storage.image_files import ImageFiles
 from shared.clients import curation, indexer, query
+from shared.contracts.indexer import ReembedRequest
 from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.query import Metric
+from shared.core import failpoints
 from shared.core.errors import BadImage
 from shared.media.identity import content_id
 from shared.media.images import key_frames
@@ -225,3 +230,102 @@ def test_a_large_video_is_read_in_parts(service_at, embedder, folder_of, tmp_pat
         moved = service.ingest(root, sync=True)
         assert moved.result["embedded"] == 0
         assert hits(service, png(shot(2)), limit=1)[0].uri == "moved/clip.mp4"
+
+
+def test_videos_join_the_candidates_of_a_large_index_of_several_segments(service, folder_of):
+    """Their posters are unlike what is asked, so no scan of the index finds them."""
+    clip, other = film(1, 2, 3), film(11, 12, 13)
+    service.ingest(folder_of({"clip.mp4": clip, **{f"{n}.png": n for n in range(100, 300)}}))
+    # Uploads become segments of their own.
+    service.add(("other.mp4", other), ("new.png", png(shot(99))))
+    framed(service)
+    assert len(service.parts.current.manifest().visual.postings) > 1
+    for data, seed, second in ((clip, 2, 2), (clip, 3, 4), (other, 12, 2), (other, 13, 4)):
+        for options in ({"limit": 3}, {"limit": 3, "nprobe": 1}, {"limit": 203}):
+            first, *rest = hits(service, png(shot(seed)), **options)
+            assert (first.id, first.time_s) == (content_id(data), second), options
+            assert len({one.id for one in rest} | {first.id}) == options["limit"]
+    asked = png(shot(13))
+    whole = [hit.id for hit in hits(service, asked, limit=203)]
+    pages = [hits(service, asked, limit=50, offset=start) for start in range(0, 250, 50)]
+    assert [hit.id for page in pages for hit in page] == whole
+
+
+def test_videos_are_found_by_frames_after_a_roll_back(service, folder_of):
+    clip = film(1, 2, 3)
+    service.ingest(folder_of({"clip.mp4": clip, **{f"{n}.png": n for n in range(5, 25)}}))
+    before = service.parts.current.manifest().number
+    framed(service)
+    service.build(clusters=2)
+    service.send(indexer.activate_snapshot(before))
+    # Also where that snapshot had none yet.
+    until(lambda: hits(service, png(shot(3)), limit=1)[0].time_s == 4)
+    service.send(indexer.delete_image(content_id(clip)))
+    service.send(indexer.activate_snapshot(before))
+    assert content_id(clip) not in [one.id for one in hits(service, png(shot(3)), limit=30)]
+    service.send(curation.restore_images([content_id(clip)]))
+    until(lambda: hits(service, png(shot(3)), limit=1)[0].time_s == 4)
+    numbers = {one.ordinal for one in stored(service)}
+    assert numbers == {service.parts.images.ordinal(content_id(clip))}
+
+
+def stored(service):
+    """The key frames of all videos, of the model in use."""
+    table = Frames(service.parts.database)
+    model = service.parts.current.manifest().visual.fingerprint
+    ordinals, _ = table.since(model, 0)
+    return [one for some in table.read(model, ordinals) for one in some]
+
+
+def test_frames_are_made_anew_for_another_model(
+    service_at, embedder, other_embedder, folder_of, tmp_path
+):
+    clip = film(1, 2, 3)
+    for one in (embedder, other_embedder):
+        one.mount(tmp_path / "data")
+    with service_at(tmp_path / "data", f"{embedder.url},{other_embedder.url}") as service:
+        service.ingest(folder_of({"clip.mp4": clip, **{f"{n}.png": n for n in range(5, 25)}}))
+        framed(service)
+        former = service.parts.current.manifest().visual.fingerprint
+        (before,) = stored(service)
+        service.succeeded(service.send(indexer.reembed_index(ReembedRequest())))
+        assert service.parts.current.manifest().visual.fingerprint != former
+        framed(service)
+        (after,) = stored(service)
+        assert list(after.times) == list(before.times)
+        assert not np.allclose(after.features, before.features)
+        first = hits(service, png(shot(2)), limit=1)[0]
+        assert (first.id, first.time_s) == (content_id(clip), 2)
+
+
+def test_a_job_that_is_killed_in_the_middle_goes_on_and_does_nothing_twice(
+    service_at, embedder, folder_of, tmp_path, monkeypatch
+):
+    clips = {f"{n}.mp4": film(n, n + 50) for n in range(1, 12)}
+    data, tried, killed = tmp_path / "data", [], threading.Event()
+    embedder.mount(data)
+    reach, key_frames_of = failpoints.reach, ImageFiles.key_frames
+
+    def kill(name):
+        reach(name)
+        if name == "frames.recorded" and not killed.is_set():
+            killed.set()
+            # As a process that is killed: nothing more of it is written.
+            raise LeaseLost("killed")
+
+    def counted(files, image_id, *rest):
+        tried.append(image_id)
+        return key_frames_of(files, image_id, *rest)
+
+    monkeypatch.setattr(failpoints, "reach", kill)
+    monkeypatch.setattr(ImageFiles, "key_frames", counted)
+    with service_at(data, embedder.url) as service:
+        service.ingest(folder_of(clips))
+        assert until(killed.is_set) or killed.is_set()
+    with service_at(data, embedder.url) as service:
+        framed(service)
+        assert sorted(tried) == sorted(content_id(clip) for clip in clips.values())
+        found = stored(service)
+        assert len(found) == len({one.ordinal for one in found}) == len(clips)
+        first = hits(service, png(shot(57)), limit=1)[0]
+        assert (first.id, first.time_s) == (content_id(clips["7.mp4"]), 2)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from services.indexer.catalog.locks import PublishLock, RemovalLock
+from services.indexer.catalog.locks import PublishLock
 from shared.clients import embedder
 from shared.clients.transport import Client
 from shared.core.errors import Unavailable
@@ -36,8 +36,10 @@ def test_a_call_under_the_lock_of_publications_or_a_transaction_fails_a_test(
     assert asked() == []
     with lock, lock:
         assert asked() == ["HTTP under the lock of publications"]
-    with RemovalLock(database):
-        assert asked() == []
+    with database.read(), lock:
+        pass
+    assert lock_audit.found == ["a wait for the lock of publications under a transaction (read)"]
+    lock_audit.found.clear()
     with database.write():
         assert asked() == ["HTTP under a transaction (write)"]
     with database.read(), ThreadPoolExecutor(1) as pool:

@@ -1,7 +1,8 @@
 """Text in pictures: read by a job that starts by itself, kept, published, and found by terms."""
 
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
-from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.reading.reader import is_installed
 from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep, TextJob
 from shared.clients import curation, indexer, query
@@ -267,6 +268,46 @@ def test_a_picture_whose_file_was_missing_is_read_when_it_is_asked_for_again(
         assert result(again=True) == (1, 0)
         assert result(again=True) == (0, 0)
         assert len(ids(asked(service, '"exit"'))) == 2
+
+
+@pytest.mark.parametrize("reads", [1, 2])
+def test_a_reading_that_makes_room_keeps_what_it_has_read(start, embedder, picture, reads):
+    class Reading:
+        name = "reader"
+
+        def __init__(self):
+            self.read_of = []
+
+        @contextmanager
+        def opened(self, *_):
+            yield self
+
+        def start(self):
+            pass
+
+        def read(self, data):
+            self.read_of.append(data)
+            if len(self.read_of) % reads == 0:
+                cancelled.set()
+            return [Word(text="exit", confidence=1.0, line=0, box=[[0, 0], [1, 0], [1, 1], [0, 1]])]
+
+    with start(embedder, ocr="off") as service:
+        service.add(*map(picture, range(5)))
+        parts = SimpleNamespace(images=service.parts.images, publisher=service.parts.publisher)
+        job, texts = (
+            TextJob(parts, service.parts.files, reader := Reading()),
+            Texts(parts.images.database),
+        )
+        left = [texts.count_lacking(None)]
+        while left[-1]:
+            cancelled = threading.Event()
+            context = JobContext(lambda *_: None, lambda *_: None, cancelled)
+            with suppress(Cancelled):
+                job.run({}, context)
+            left.append(texts.count_lacking(None))
+            assert left[-1] < left[-2]
+        # Each of them once.
+        assert len(reader.read_of) == len(set(reader.read_of)) == 5
 
 
 def latest(service):

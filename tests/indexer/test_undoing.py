@@ -11,13 +11,10 @@ from services.indexer.catalog.locations import SourceEntry
 from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.states import records_of
+from services.indexer.catalog.stored_names import thumbnail
 from services.indexer.catalog.trash import Trash
 from services.indexer.catalog.undo_log import UndoLog
 from services.indexer.catalog.undoing import undo_some
-from services.indexer.storage import file_removal
-from services.indexer.storage.blob_store import LocalBlobStore
-from services.indexer.storage.file_removal import FileRemoval
-from services.indexer.storage.image_files import ImageFiles
 
 
 @pytest.fixture
@@ -80,10 +77,10 @@ def test_pages_of_the_trash_are_in_order_and_purged_by_age(images, add, buried):
     assert (total, more, last) == (6, True, False)
     removed = RemovedFiles(images.database)
     assert trash.purge(first[2].deleted_at) == 3
-    assert removed.due("", 10) == sorted(ids[:3])
+    assert removed.due("", 10) == sorted(map(thumbnail, ids[:3]))
     add("d")
     assert trash.purge(None) == 2
-    assert removed.due("", 10) == sorted([*ids[:3], *ids[4:]])
+    assert removed.due("", 10) == sorted(map(thumbnail, [*ids[:3], *ids[4:]]))
 
 
 def test_a_change_of_many_is_one_and_is_taken_back(images, add, buried):
@@ -239,35 +236,3 @@ def test_of_two_restored_images_of_one_path_one_gets_it(images, add, buried):
     assert set(Trash(images.database).restore([first, second])) == {first, second}
     found = records(images, [first, second])
     assert sorted(len(one["places"]) for one in found.values()) == [0, 1]
-
-
-def test_files_that_cannot_be_removed_stay_listed_and_are_tried_again(
-    images, add, buried, tmp_path, monkeypatch
-):
-    ids = add(*"abcde")
-    files = ImageFiles(tmp_path, 32, 1000)
-    for image_id in ids:
-        files.keep(image_id, "a.png", b"a")
-        Origins(images.database).delete_all([image_id], buried.update, keeps=True)
-    assert Trash(images.database).purge(None) == 5
-    # One came again meanwhile.
-    add("b")
-    removal, listed = FileRemoval(files, images.database), RemovedFiles(images.database)
-    # The first of all, which holds up none that come after it.
-    stuck = min(one for one in ids if one != ids[1])
-    monkeypatch.setattr(file_removal, "_AT_ONCE", 2)
-    with monkeypatch.context() as patched:
-        remove = LocalBlobStore.remove
-
-        def refuse(store, key):
-            if store.path(key) == files.kept(stuck)[0]:
-                raise PermissionError(13, "Permission denied")
-            remove(store, key)
-
-        patched.setattr(LocalBlobStore, "remove", refuse)
-        removal.drain()
-    assert listed.due("", 10) == [stuck]
-    assert {image_id for image_id in ids if files.has_upload(image_id)} == {ids[1], stuck}
-    removal.drain()
-    assert listed.due("", 10) == []
-    assert not files.has_upload(stuck)

@@ -137,6 +137,7 @@ def test_a_step_leads_to_the_same_tables_in_both_databases(postgres: Server) -> 
             "judgements",
             "texts",
             "removed_files",
+            "unusable_files",
             "frames",
         ):
             db.exec_driver_sql(f"DROP TABLE {name}")

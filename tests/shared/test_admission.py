@@ -332,6 +332,27 @@ def test_a_connection_that_calls_again_too_early_waits_for_room_and_keeps_nobody
     assert world.places.in_hand == 0
 
 
+def test_on_a_proxys_connection_only_the_caller_that_was_told_is_held(world, monkeypatch):
+    monkeypatch.setattr("shared.web.places._RETRY_AFTER", 600)
+
+    def sent(connection, address):
+        head = HEAD % b"search" + b"X-Forwarded-For: %b\r\n" % address
+        connection.sendall(head + b"Content-Length: 3\r\n\r\nabc")
+
+    with ExitStack() as held:
+        world.port = held.enter_context(serving(world.app, trusted_proxies=["127.0.0.1"]))
+        proxy = held.enter_context(world.connect())
+        held.callback(world.places.enter().leave)
+        for address in (b"192.0.2.1", b"192.0.2.2", b"192.0.2.3"):
+            # Each of them is told at once, whoever called before.
+            sent(proxy, address)
+            assert one_of(proxy)[0] == 429
+        sent(proxy, b"192.0.2.2")
+        proxy.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            proxy.recv(1)
+
+
 def test_a_connection_that_calls_again_too_early_is_refused_at_the_time_that_it_was_told(
     world, monkeypatch
 ):

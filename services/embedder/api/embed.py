@@ -12,6 +12,7 @@ from services.embedder.api.answers import ROWS_RESPONSES, hosted, instance_of, r
 from services.embedder.api.uploads import FILES_BODY, uploads
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.disconnects import unless_gone
+from services.embedder.config import EmbedderSettings
 from services.embedder.hosting.host import Hosted
 from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.metrics import EmbedderMetrics
@@ -29,6 +30,7 @@ from shared.contracts.embedder import (
 from shared.core.errors import InvalidInput, UnknownTerm
 from shared.core.problem import CLIENT_CLOSED_REQUEST
 from shared.core.trace import span
+from shared.media.decoders import decoders
 from shared.web.admission import IMAGES, JSON, admits, weigh
 from shared.web.keys import Scope
 from shared.web.priority import is_bulk
@@ -203,6 +205,7 @@ async def list_models(request: Request, models: HostedModels) -> Models:
         ),
         networks=await asyncio.to_thread(models.networks.fingerprints),
         joint=models.joint,
+        decoding=_decoding(request.app.state.settings),
         instance=instance_of(request),
     )
 
@@ -222,4 +225,13 @@ def _described(backbone: Backbone) -> ImageModel:
             share=round(speed.share, 3),
         ),
         labels=None if backbone.head is None else backbone.head.digest,
+    )
+
+
+def _decoding(settings: EmbedderSettings) -> str:
+    return decoders(
+        settings.max_pixels,
+        settings.max_image_bytes,
+        settings.decode_seconds,
+        settings.decoder_bytes,
     )

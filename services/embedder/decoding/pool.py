@@ -112,14 +112,16 @@ class Decoders:
         except TimeoutError:
             pending.refuse(
                 BadImage(
-                    f"It took over {self._limits.seconds:g} seconds to decode (ISE_DECODE_SECONDS)."
+                    f"It took over {self._limits.seconds:g} seconds to decode "
+                    "(ISE_DECODE_SECONDS).",
+                    is_passing=True,
                 )
             )
             return False
         except DecoderEnded:
             # The process may have been killed while it was idle, so try a fresh one once.
             if file.tried:
-                pending.refuse(BadImage("The decoder broke down over it, twice."))
+                pending.refuse(BadImage("The decoder broke down over it, twice.", is_passing=True))
             file.tried = True
             return False
         return True

@@ -143,10 +143,10 @@ class BackupWriter:
             canary = Path("features") / fingerprint / CANARY
             with suppress(FileNotFoundError):
                 self._take(source.path / canary, made.path / canary)
-        for image_id in made.uploads():
+        for name in made.uploads():
             # It may have been deleted meanwhile.
             with suppress(FileNotFoundError):
-                self._take(source.files.kept(image_id)[0], made.files.kept(image_id)[0])
+                self._take(source.files.kept(name), made.files.kept(name))
         for network in source.networks():
             for name in FILES:
                 with suppress(FileNotFoundError):

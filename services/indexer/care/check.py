@@ -148,8 +148,8 @@ def _summed(kind: Kind, path: Path) -> Iterator[Finding]:
 
 def _uploads(folder: DataFolder) -> Iterator[Finding]:
     """The bytes of an upload are the image: its SHA-256 stands in the catalogue."""
-    for image_id, sha256 in folder.uploads().items():
-        path, _ = folder.files.kept(image_id)
+    for name, (image_id, sha256) in folder.uploads().items():
+        path = folder.files.kept(name)
         if not path.exists():
             yield Finding(Kind.UPLOAD, path, f"{path}, the picture {image_id}, is missing.")
         elif durable.sha256_of(path) != sha256:

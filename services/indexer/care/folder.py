@@ -15,6 +15,7 @@ from services.indexer.catalog.fingerprints import fingerprints
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locks import WorkerPresence
 from services.indexer.catalog.schema import images, locations
+from services.indexer.catalog.stored_names import upload_of
 from services.indexer.catalog.trash import kept_for_trash
 from services.indexer.storage import directory_lock
 from services.indexer.storage.image_files import ImageFiles
@@ -83,8 +84,8 @@ class DataFolder:
         """Location of the catalogue, for use in a sentence."""
         return self.database.name if self.database.is_shared else self.path / "catalog.sqlite"
 
-    def uploads(self) -> dict[str, str]:
-        """The SHA-256 of each picture that is kept here, by its id."""
+    def uploads(self) -> dict[str, tuple[str, str]]:
+        """The id and the SHA-256 of each picture that is kept here, by the name of its file."""
         with self.database.read() as db:
             # A catalogue of an older version knows no second files.
             columns = {column["name"] for column in inspect(db).get_columns(locations.name)}
@@ -99,9 +100,9 @@ class DataFolder:
             for image_id, files in kept_for_trash(db).images.items():
                 found += [(image_id, sha256, path) for path, sha256 in files.items()]
             return {
-                image_id: sha256
+                name: (image_id, sha256)
                 for image_id, sha256, path in found
-                if self.files.kept(image_id)[0].name == Path(path).name
+                if (name := upload_of(image_id, path)) is not None
             }
 
     def paths(self, image_id: str) -> list[str]:

@@ -291,8 +291,8 @@ class Repair:
 
     def _same_upload(self, damaged: Path) -> tuple[Path, str] | None:
         """Another file with the same bytes, and their SHA-256."""
-        for image_id, sha256 in self._folder.uploads().items():
-            if self._folder.files.kept(image_id)[0] == damaged:
+        for name, (image_id, sha256) in self._folder.uploads().items():
+            if self._folder.files.kept(name) == damaged:
                 for text in self._folder.paths(image_id):
                     path = Path(path_of(text) or text)
                     if path.is_file() and LocalFile(path).sha256(_MOST) == sha256:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from services.indexer.care.finding import Finding, Kind
 from services.indexer.care.folder import DataFolder
 from services.indexer.catalog.schema import images
+from services.indexer.catalog.stored_names import thumbnail
 from shared.files import sums
 from shared.files.durable import TEMPORARY_SUFFIX
 from shared.snapshots.manifest import Manifest
@@ -38,11 +39,8 @@ def _shards(folder: DataFolder) -> Iterator[Finding]:
 
 def _uploads(folder: DataFolder) -> Iterator[Finding]:
     with folder.database.read() as db:
-        known = {
-            path
-            for image_id in {*db.execute(select(images.c.id)).scalars(), *folder.trashed()}
-            for path in folder.files.kept(image_id)
-        }
+        ids = {*db.execute(select(images.c.id)).scalars(), *folder.trashed()}
+    known = {folder.files.kept(name) for name in {*map(thumbnail, ids), *folder.uploads()}}
     for path in sorted((folder.path / "images").glob("*/*/*")):
         if path not in known and not path.name.startswith("."):
             yield _stray(path, "is of no image")

@@ -37,6 +37,7 @@ from services.indexer.catalog.source_claims import dismiss_claimed
 from services.indexer.catalog.tagging import add_tags
 from services.indexer.catalog.trash import forget_trashed, keeping, put_in_trash
 from services.indexer.catalog.undo_log import noting
+from services.indexer.catalog.upload_settling import settled
 from services.indexer.catalog.view import View, items_of
 from shared.core.errors import NotFound
 from shared.media.names import is_raw
@@ -57,18 +58,22 @@ class Images:
         places: Mapping[str, Sequence[FeaturePlace]],
         bury: Bury | None = None,
         undo: str | None = None,
+        uploads: Mapping[str, str] | None = None,
     ) -> list[str]:
         """Adds images, or joins places, tags and metadata to those that are there.
 
         `places` gives, by image id, where features were stored. An image whose path another one
         has now loses the path. Gives the ids of those that so lost their last one: they stay, and
         so do the tags of those that lost another, unless `bury` is given, which deletes. `undo`:
-        the job that the change can be taken back by.
+        the job that the change can be taken back by. `uploads`: the entries are uploads; see
+        `settled` for this and what it raises.
         """
         with (
             self.database.write() as db,
             noting(db, undo, _touched(db, entries) if undo else ()) as changing,
         ):
+            if uploads is not None:
+                entries = settled(db, entries, uploads)
             for fingerprint in {place.fingerprint for some in places.values() for place in some}:
                 check_together(db, fingerprint)
             change = next_revision(db)

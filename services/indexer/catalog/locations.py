@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from services.indexer.catalog import bulk_sql
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.joining import differ
-from services.indexer.catalog.removed_files import note_removed
+from services.indexer.catalog.removed_files import paths_of, release
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
 from shared.contracts.annotations import MAX_TAGS, metadata_fault
 from shared.snapshots.items import tag_key
@@ -280,9 +280,9 @@ def remove_images(db: Connection, ordinals: Sequence[int]) -> None:
     they are in the trash.
     """
     for batch in some_of(ordinals):
-        ids = list(db.execute(select(images.c.id).where(images.c.ordinal.in_(batch))).scalars())
-        note_removed(db, ids)
+        held = paths_of(db, batch)
         db.execute(delete(images).where(images.c.ordinal.in_(batch)))
+        release(db, held)
 
 
 def at_paths(db: Connection, paths: Sequence[str]) -> set[int]:

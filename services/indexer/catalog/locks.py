@@ -15,7 +15,7 @@ from shared.core.errors import CatalogueAway
 
 log = logging.getLogger(__name__)
 
-_TURN, _PRESENT, _REMOVALS = 3, 4, 5
+_TURN, _PRESENT = 3, 4
 _RETRY_S = 2
 
 
@@ -25,8 +25,6 @@ class PublishLock:
     The server holds it for a connection: it is released when the process ends, but not while the
     process hangs.
     """
-
-    _number = _TURN
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,9 +41,7 @@ class PublishLock:
         self._lock.acquire()
         try:
             if self._depth == 0 and self._database.is_shared:
-                self._session = _locked(
-                    self._database, f"pg_advisory_lock({SPACE}, {self._number})"
-                )
+                self._session = _locked(self._database, f"pg_advisory_lock({SPACE}, {_TURN})")
         except BaseException:
             self._lock.release()
             raise
@@ -78,14 +74,6 @@ class PublishLock:
         """Raise LeaseLost if the job that this is of was given to another worker."""
         with self._database.note() as db:
             lease_fence.cross(db)
-
-
-class RemovalLock(PublishLock):
-    """Held while files of deleted images are removed, for which only uploads of the same pictures
-    wait.
-    """
-
-    _number = _REMOVALS
 
 
 class WorkerPresence:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
+from services.indexer.catalog.stored_names import first_upload, thumbnail
 from shared.terms.normal_form import normal_form
 
 OLDEST = 3
@@ -153,6 +154,42 @@ def _keep_frames(db: Connection) -> None:
     )
 
 
+def _name_removed_files(db: Connection) -> None:
+    """List stored files by their names, which the same picture doesn't get again."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    is_needed = " OR ".join(f"id IN (SELECT id FROM {table})" for table in ("images", "trash"))  # noqa: S608
+    gone = db.execute(text(f"SELECT id FROM removed_files WHERE NOT ({is_needed})")).scalars()  # noqa: S608
+    names = [name for one in gone for name in (first_upload(one), thumbnail(one))]
+    _run(
+        db,
+        "DROP TABLE removed_files",
+        f"""CREATE TABLE removed_files (
+            name VARCHAR(200){ordered} NOT NULL, state VARCHAR(10){ordered} NOT NULL,
+            since FLOAT NOT NULL, PRIMARY KEY (name))""",
+    )
+    if names:
+        db.execute(
+            text("INSERT INTO removed_files (name, state, since) VALUES (:name, 'due', 0)"),
+            [{"name": name} for name in names],
+        )
+
+
+def _keep_unusable_files(db: Connection) -> None:
+    """List stored files by name, and add the files whose pictures can't be read."""
+    _name_removed_files(db)
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    _run(
+        db,
+        f"""CREATE TABLE unusable_files (
+            path TEXT{ordered} NOT NULL, mtime_ns BIGINT NOT NULL, bytes BIGINT NOT NULL,
+            inode BIGINT NOT NULL, ctime_ns BIGINT NOT NULL, sha256 VARCHAR(64){ordered} NOT NULL,
+            reason TEXT{ordered} NOT NULL, reader VARCHAR(64){ordered} NOT NULL,
+            since FLOAT NOT NULL, PRIMARY KEY (path))""",
+        "CREATE INDEX ix_unusable_files_sha256 ON unusable_files (sha256)",
+        "CREATE INDEX ix_unusable_files_since ON unusable_files (since)",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
@@ -163,6 +200,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _keep_second_files,
     _keep_removed_files,
     _keep_frames,
+    _keep_unusable_files,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

@@ -1,59 +1,154 @@
-"""Images that were deleted for good, whose stored files are still to be removed.
+"""Stored files that no image has: those to remove, and those that are being written.
 
-Noted in the transaction that deletes them; the files go after it, since a store may take minutes.
+A name is listed before its file is written, and taken off the list by the transaction that records
+it; whatever deletes an image for good lists its names again. So each stored file is an image's, in
+the trash, or listed, wherever a process was killed. A name that is due never comes back: a new
+upload gets a new one.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
-from services.indexer.catalog.bulk_sql import among, some_of
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.schema import images, removed_files, trash
+from services.indexer.catalog.schema import images, locations, removed_files, trash
+from services.indexer.catalog.stored_names import THUMBNAILS, thumbnail, upload_of
+
+_WRITING, _DUE, _AGAIN = "writing", "due", "again"
+_WRITTEN_S = 86_400.0
+"""After this time, whoever was writing a file is taken for dead; if it isn't, it begins anew."""
+_MADE_S = 3600.0
+"""A thumbnail that was being made when its image was deleted is there after this time."""
 
 
-def note_removed(db: Connection, ids: Sequence[str]) -> None:
-    """Note that the files of images are to be removed, unless they are in the trash."""
-    kept = {row.id for row in among(db, select(trash.c.id), trash.c.id, ids)}
-    gone = [image_id for image_id in ids if image_id not in kept]
-    _forget(db, gone)
-    if gone:
-        db.execute(insert(removed_files), [{"id": image_id} for image_id in gone])
+class UploadGone(Exception):
+    """A file that was to be recorded is no longer there: its image was deleted meanwhile."""
+
+
+def release(db: Connection, held: Mapping[str, Iterable[str]]) -> None:
+    """List the stored files that images had, unless they have them still, or are in the trash.
+
+    held: paths, by the ids of the images, from rows that this transaction takes out.
+    """
+    ids = list(held)
+    live = uploads_of(db, ids)
+    gone = [thumbnail(image_id) for image_id in ids if image_id not in live]
+    for image_id, paths in held.items():
+        names = {name for path in paths if (name := upload_of(image_id, path))}
+        gone += names - live.get(image_id, {}).keys()
+    _list(db, gone, _DUE)
+
+
+def take_written(db: Connection, names: Collection[str]) -> None:
+    """Take files that were written off the list, to record them. Raises UploadGone."""
+    for some in some_of(sorted(names)):
+        its = and_(removed_files.c.name.in_(some), removed_files.c.state == _WRITING)
+        if db.execute(delete(removed_files).where(its)).rowcount < len(some):
+            raise UploadGone
 
 
 class RemovedFiles:
-    """Reads and shortens the list."""
+    """Reads and changes the list."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def due(self, after: str, limit: int) -> list[str]:
-        """Return the next ids of the list, in their order."""
-        query = select(removed_files.c.id).where(removed_files.c.id > after)
+    def stored(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the path of the upload that an image, or one in the trash, has; by id."""
         with self._database.read() as db:
-            return list(db.execute(query.order_by(removed_files.c.id).limit(limit)).scalars())
+            return {i: next(iter(its.values())) for i, its in uploads_of(db, ids).items() if its}
 
-    def any_of(self, ids: Sequence[str]) -> bool:
-        """Return whether one of these images is on the list."""
+    def are_there(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these are images, or in the trash."""
         with self._database.read() as db:
-            rows = among(db, select(removed_files.c.id), removed_files.c.id, ids)
-            return next(iter(rows), None) is not None
+            return set(uploads_of(db, ids))
 
-    def needed(self, ids: Sequence[str]) -> set[str]:
-        """Return those that are images again, or in the trash."""
-        with self._database.read() as db:
-            return {
-                row.id
-                for table in (images, trash)
-                for row in among(db, select(table.c.id), table.c.id, ids)
-            }
-
-    def forget(self, ids: Sequence[str]) -> None:
-        """Take images off the list."""
+    def begin(self, names: Sequence[str]) -> None:
+        """Note that files are about to be written."""
         with self._database.note() as db:
-            _forget(db, ids)
+            _list(db, names, _WRITING, self._now(db))
+
+    def abandon(self, names: Sequence[str] | None = None) -> None:
+        """Note that files whose writing began are not going to be recorded; None: any."""
+        with self._database.note() as db:
+            for some in [None] if names is None else some_of(names):
+                change = update(removed_files).where(removed_files.c.state == _WRITING)
+                if some is not None:
+                    change = change.where(removed_files.c.name.in_(some))
+                db.execute(change.values(state=_DUE))
+
+    def expire(self) -> None:
+        """Abandon files whose writers were killed long ago."""
+        with self._database.note() as db:
+            is_old = removed_files.c.since < self._now(db) - _WRITTEN_S
+            change = update(removed_files).where(removed_files.c.state == _WRITING, is_old)
+            db.execute(change.values(state=_DUE))
+
+    def due(self, after: str, limit: int) -> list[str]:
+        """Return the next names of files to remove, in their order."""
+        with self._database.read() as db:
+            is_made = removed_files.c.since < self._now(db) - _MADE_S
+            is_again = and_(removed_files.c.state == _AGAIN, is_made)
+            query = select(removed_files.c.name).where(
+                removed_files.c.name > after, or_(removed_files.c.state == _DUE, is_again)
+            )
+            return list(db.execute(query.order_by(removed_files.c.name).limit(limit)).scalars())
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Take removed files off the list.
+
+        Thumbnails are removed twice: one that was being made may have come after the first time.
+        """
+        with self._database.note() as db:
+            for some in some_of(names):
+                its = removed_files.c.name.in_(some)
+                is_first = removed_files.c.name.startswith(THUMBNAILS)
+                is_first &= removed_files.c.state == _DUE
+                db.execute(delete(removed_files).where(its, ~is_first))
+                change = update(removed_files).where(its, is_first)
+                db.execute(change.values(state=_AGAIN, since=self._now(db)))
+
+    def _now(self, db: Connection) -> float:
+        return float(db.execute(select(self._database.kind.now)).scalar_one())
 
 
-def _forget(db: Connection, ids: Sequence[str]) -> None:
-    for some in some_of(ids):
-        db.execute(delete(removed_files).where(removed_files.c.id.in_(some)))
+def uploads_of(db: Connection, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return those that are images or in the trash, with the paths of their uploads by name."""
+    found: dict[str, dict[str, str]] = {}
+
+    def put(image_id: str, paths: Iterable[str]) -> None:
+        its = found.setdefault(image_id, {})
+        its |= {name: path for path in paths if (name := upload_of(image_id, path))}
+
+    for row in among(db, select(trash.c.id, trash.c.record), trash.c.id, ids):
+        put(row.id, [place[0] for place in row.record["places"]])
+    at = images.c.ordinal == locations.c.ordinal
+    query = select(images.c.id, locations.c.path).join(locations, at, isouter=True)
+    for row in among(db, query, images.c.id, ids):
+        put(row.id, [row.path] if row.path else [])
+    # An import may name a file that is due.
+    names = sorted({name for its in found.values() for name in its})
+    listed = {
+        row.name for row in among(db, select(removed_files.c.name), removed_files.c.name, names)
+    }
+    if listed:
+        return {i: {n: at for n, at in its.items() if n not in listed} for i, its in found.items()}
+    return found
+
+
+def paths_of(db: Connection, ordinals: Sequence[int]) -> dict[str, list[str]]:
+    """Return the paths of images, by id."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    at = images.c.ordinal == locations.c.ordinal
+    query = select(images.c.id, locations.c.path).join(locations, at, isouter=True)
+    for row in among(db, query, images.c.ordinal, ordinals):
+        found[row.id] += [row.path] if row.path else []
+    return dict(found)
+
+
+def _list(db: Connection, names: Collection[str], state: str, since: float = 0.0) -> None:
+    for some in some_of(sorted(set(names))):
+        db.execute(delete(removed_files).where(removed_files.c.name.in_(some)))
+        add_rows(db, removed_files, [{"name": n, "state": state, "since": since} for n in some])

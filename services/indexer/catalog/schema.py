@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 12
+VERSION = 13
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -139,8 +139,26 @@ trash = Table(
 removed_files = Table(
     "removed_files",
     metadata,
-    # Images that were deleted for good, whose stored files are still to be removed.
-    Column("id", String(200), primary_key=True),
+    # Stored files that no image has, see `removed_files.py`; since: when that began, in seconds
+    # since 1970.
+    Column("name", String(200), primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("since", Float, nullable=False),
+)
+
+unusable_files = Table(
+    "unusable_files",
+    metadata,
+    # Files whose pictures can't be read; reader: the versions and limits that can't read them.
+    Column("path", Text, primary_key=True),
+    Column("mtime_ns", Number, nullable=False),
+    Column("bytes", Number, nullable=False),
+    Column("inode", Number, nullable=False),
+    Column("ctime_ns", Number, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("reader", String(64), nullable=False),
+    Column("since", Float, nullable=False, index=True),
 )
 
 undos = Table(

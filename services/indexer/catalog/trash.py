@@ -15,10 +15,11 @@ from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.locations import Bury, Place, forget_dismissed
-from services.indexer.catalog.removed_files import note_removed
+from services.indexer.catalog.removed_files import release
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
 from services.indexer.catalog.second_files import own_of
 from services.indexer.catalog.states import State, records_of, states_of
+from services.indexer.catalog.stored_names import upload_of
 from shared.core.errors import NotFound
 
 HasFeatures = Callable[[str, int, int], bool]
@@ -106,9 +107,7 @@ class Trash:
         while True:
             with self._database.write() as db:
                 ids = list(db.execute(query.limit(_PURGED_AT_ONCE)).scalars())
-                there = {row.id for row in among(db, select(images.c.id), images.c.id, ids)}
                 forget_trashed(db, ids)
-                note_removed(db, [image_id for image_id in ids if image_id not in there])
             gone += len(ids)
             if len(ids) < _PURGED_AT_ONCE:
                 return gone
@@ -152,9 +151,12 @@ def keeping(
 
 
 def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
-    """Drop images from the trash."""
+    """Drop images from the trash, and their stored files, unless images have them."""
     for some in some_of(ids):
-        db.execute(delete(trash).where(trash.c.id.in_(some)))
+        rows = db.execute(select(trash.c.id, trash.c.record).where(trash.c.id.in_(some))).all()
+        if rows:
+            db.execute(delete(trash).where(trash.c.id.in_([row.id for row in rows])))
+            release(db, {row.id: [place[0] for place in row.record["places"]] for row in rows})
 
 
 def restore(
@@ -173,7 +175,7 @@ def restore(
     asked = list(dict.fromkeys(ids))
     there = {row.id for row in among(db, select(images.c.id), images.c.id, asked)}
     found: dict[str, State] = {
-        row.id: row.record | former.get(row.id, {})
+        row.id: _with_uploads(row.id, row.record | former.get(row.id, {}), row.record)
         for row in among(db, select(trash), trash.c.id, asked)
         if row.id not in there
     }
@@ -218,6 +220,13 @@ def restore(
     forget_dismissed(db, [place[0] for one in found.values() for place in one["places"]], asked)
     forget_trashed(db, list(found))
     return {image_id: {place[0] for place in one["features"]} for image_id, one in found.items()}
+
+
+def _with_uploads(image_id: str, state: State, record: State) -> State:
+    """Return a state of an image in the trash with the uploads that are there for it now."""
+    others = [place for place in state["places"] if upload_of(image_id, place[0]) is None]
+    its = [place for place in record["places"] if upload_of(image_id, place[0]) is not None]
+    return state | {"places": [*others, *its]}
 
 
 def put_places_back(db: Connection, placed: Mapping[int, Sequence[Sequence[Any]]]) -> None:

@@ -11,10 +11,12 @@ from services.indexer.catalog.bulk_sql import among
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.joining import differ
 from services.indexer.catalog.locations import Bury, touch
+from services.indexer.catalog.removed_files import release
 from services.indexer.catalog.schema import images, locations, origins
 from services.indexer.catalog.second_files import give_own_back, promote_second_files
 from services.indexer.catalog.source_claims import delete_unwanted
 from services.indexer.catalog.states import State
+from services.indexer.catalog.stored_names import upload_of
 from services.indexer.catalog.trash import (
     HasFeatures,
     all_there,
@@ -56,6 +58,7 @@ def undo_some(
         gone = {one.id: one.former for one in steps if one.later is None and one.former}
         done["restored"] = len(restore(db, gone, gone, has_features))
         done["trashed"], done["changed"] = len(unwanted), changed
+        release(db, {one.id: _paths(one) for one in there})
         missing = sum(one.later is not None and one.id not in numbers for one in steps)
         done["left"] = len(gone) - done["restored"] + missing
     return done, len(steps) >= _AT_ONCE
@@ -110,12 +113,24 @@ def _put_back(db: Connection, steps: Sequence[Step], numbers: dict[str, int]) ->
         former, later = one.former or {}, one.later or {}
         left = {tuple(place[:2]) for place in later.get("places", [])}
         said = {tuple(claim[:3]): claim for claim in later.get("claims", [])}
-        if lost := [p for p in former.get("places", []) if tuple(p[:2]) not in left]:
+        # A stored file that was let go isn't there any more.
+        lost = [
+            place
+            for place in former.get("places", [])
+            if tuple(place[:2]) not in left and upload_of(one.id, place[0]) is None
+        ]
+        if lost:
             places[numbers[one.id]] = lost
         if other := [c for c in former.get("claims", []) if differ(said.get(tuple(c[:3])), c)]:
             claims[numbers[one.id]] = other
     put_places_back(db, places)
     put_claims_back(db, claims)
+
+
+def _paths(step: Step) -> list[str]:
+    return [
+        place[0] for state in (step.former, step.later) for place in (state or {}).get("places", [])
+    ]
 
 
 def _drop_places(db: Connection, ordinal: int, former: State, later: State) -> None:

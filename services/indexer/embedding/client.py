@@ -94,6 +94,13 @@ class Embedding:
         """Return the models in use. `bulk`: a job asks, which waits while they are loaded."""
         return _pair(self.models(bulk))
 
+    def decoding(self) -> str:
+        """Return what decides which pictures can be decoded; "" where no embedder tells."""
+        try:
+            return self.models(bulk=True).decoding
+        except Unavailable:
+            return ""
+
     def other_pair(self, url: str | None, profile: str | None = None) -> ModelPair:
         """Return the models of a profile, of the embedder at `url`, or of the one that differs.
 
@@ -142,10 +149,11 @@ class Embedding:
         if pair.matching != pair.visual and good:
             other = self._space([files[i] for i in good], ImageSpace.MATCHING, pair.matching, bulk)
             errors |= {good[i]: reason for i, reason in other.errors.items()}
+            found.passing |= {good[i] for i in other.passing}
             for i, row in zip(good, other.rows, strict=True):
                 features[i][pair.matching] = row
         return [
-            Embedded({}, errors[i])
+            Embedded({}, errors[i], is_passing=i in found.passing)
             if i in errors
             else Embedded(features[i], note=found.notes.get(i), colors=found.colors.get(i))
             for i in range(len(files))
@@ -208,12 +216,16 @@ class Embedding:
                 }
                 if not bad:
                     raise
+                found.passing |= {
+                    left[item["index"]] for item in refused.extra["items"] if item.get("is_passing")
+                }
                 errors.update(bad)
                 left = [i for i in left if i not in bad]
                 continue
             except TooLarge as refused:
                 if len(left) == 1:
                     errors[left[0]] = refused.detail
+                    found.passing.add(left[0])
                     break
                 # Together they exceed the size of one request.
                 for part in (left[: len(left) // 2], left[len(left) // 2 :]):

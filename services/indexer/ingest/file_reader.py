@@ -2,12 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import sha256
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.known_file import KnownFile
+from services.indexer.catalog.unusable_files import UnusableFile, UnusableFiles, known_reason
+from services.indexer.ingest.settings import IngestSettings
 from services.indexer.sources.prefetch import ahead
 from services.indexer.sources.sidecar import sidecar_of
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
@@ -28,7 +30,8 @@ _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 class FileRead:
     """A file as it was read: `data` is None where it needn't be taken in. `sidecar`: XMP beside.
 
-    `head`: of a video that is too large to be read, whose `data` are a poster.
+    `head`: of a video that is too large to be read, whose `data` are a poster. `is_new`: the error
+    isn't known yet, and lasts.
     """
 
     file: SourceFile
@@ -38,6 +41,7 @@ class FileRead:
     digest: str = ""
     sidecar: bytes | None = None
     head: bytes | None = None
+    is_new: bool = False
 
 
 LargeVideos = Callable[[File], LargeVideo | None]
@@ -55,26 +59,30 @@ class _Wanted:
 
     file: SourceFile
     held: KnownFile | None
+    known: Mapping[str, UnusableFile]
 
 
 class FileReader:
-    """`reads`: files at a time of a source that isn't on this machine, together of some
-    `batch_bytes`. `fingerprints`: the models whose features a known file's image must have."""
+    """Reads several files at a time of a source that isn't on this machine, as the settings say.
+
+    `fingerprints`: the models whose features a known file's image must have. `unusable`: files that
+    aren't read in vain again.
+    """
 
     def __init__(
         self,
         images: Images,
         fingerprints: Set[str],
-        max_bytes: int,
-        batch_bytes: int,
-        reads: int,
+        settings: IngestSettings,
         large_video: LargeVideos = no_large_video,
+        unusable: UnusableFiles | None = None,
     ) -> None:
         self._images = images
+        self._unusable = unusable
         self._fingerprints = fingerprints
-        self._max_bytes = max_bytes
-        self._batch_bytes = batch_bytes
-        self._reads = reads
+        self._max_bytes = settings.max_image_bytes
+        self._batch_bytes = settings.batch_bytes
+        self._reads = settings.reads
         self._large_video = large_video
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[FileRead]:
@@ -94,8 +102,10 @@ class FileReader:
             batch = files[start : start + _LOOKED_UP]
             places = [(file.path, file.uri) for file in batch if file.error is None]
             held = self._images.held(places, self._fingerprints)
+            paths = [path for path, _ in places]
+            known = {} if self._unusable is None else self._unusable.at(paths)
             for file in batch:
-                yield _Wanted(file, held.get((file.path, file.uri)))
+                yield _Wanted(file, held.get((file.path, file.uri)), known)
 
     def _read_far(self, file: _Wanted) -> FileRead:
         """Read from a store, retrying for a while. Raises Unavailable."""
@@ -132,6 +142,8 @@ class FileReader:
         stamp = stamp_of(file)
         if stamp is not None and _is_unchanged(wanted, stamp):
             return FileRead(file, stamp)
+        if stamp is not None and (why := known_reason(wanted.known, file.path, stamp)) is not None:
+            return FileRead(file, stamp, error=why)
         if stamp is not None and stamp.bytes > most:
             return self._large(file, stamp)
         try:
@@ -149,7 +161,8 @@ class FileReader:
         try:
             found = self._large_video(file.file)
         except (BadImage, TooLarge, Unavailable) as error:
-            return FileRead(file, error=error.detail)
+            is_new = isinstance(error, BadImage) and not error.extra.get("is_passing")
+            return FileRead(file, stamp, error=error.detail, is_new=is_new)
         if found is None:
             return FileRead(file, error=self._too_large())
         if not _is_still(file, stamp, stamp.bytes):

@@ -23,6 +23,7 @@ from services.indexer.catalog.locations import Place
 from services.indexer.catalog.second_files import FileOwners
 from services.indexer.embedding.client import Embedding, ModelPair
 from services.indexer.embedding.embedded import Embedded
+from services.indexer.ingest.broken_files import BrokenFiles
 from services.indexer.ingest.file_reader import (
     FileRead,
     FileReader,
@@ -121,24 +122,18 @@ class Ingest:
         record: Record | None = None,
     ) -> None:
         """`record`: by default what it writes can be taken back by the job's id."""
-        images, settings = tools.images, tools.settings
+        images = tools.images
         self._images = images
         self._owners = FileOwners(images.database)
         self._features = tools.features
         self._embedding = tools.embedding
         self._pair = pair
         self._job = job
-        self._settings = settings
+        self._settings = tools.settings
         self._source = source
         self._record = record or partial(images.record, undo=job.id or None)
-        self._reader = FileReader(
-            images,
-            pair.all,
-            settings.max_image_bytes,
-            settings.batch_bytes,
-            settings.reads,
-            tools.large_video,
-        )
+        self._large_video = tools.large_video
+        self._broken = BrokenFiles(images.database)
         self._result = IngestResult()
         self._known: list[Entry] = []
         self._in_flight: dict[str, list[Entry]] = {}
@@ -149,6 +144,10 @@ class Ingest:
         """Ingest the files. Raises Cancelled; images recorded before that stay."""
         self._job.stage("embedding")
         self._job.count(len(files))
+        decoding = self._embedding.decoding() if files else ""
+        self._broken.begin(decoding, self._pair, self._settings)
+        its = self._settings, self._large_video, self._broken.table
+        reader = FileReader(self._images, self._pair.all, *its)
         failed_before = self._job.failed
         self._result = IngestResult(files=len(files))
         # Batches are read ahead, so that the embedder has work while features are stored.
@@ -156,7 +155,7 @@ class Ingest:
         ahead = 0
         with ThreadPoolExecutor(self._settings.concurrency, "embed") as pool:
             try:
-                for batch in self._batches(files):
+                for batch in self._batches(reader.read(files)):
                     self._job.check_cancelled()
                     future = pool.submit(copy_context().run, self._embed, batch)
                     waiting.append((batch, future))
@@ -182,10 +181,10 @@ class Ingest:
             for picture, row in zip(batch, rows, strict=True)
         ]
 
-    def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
+    def _batches(self, read: Iterator[FileRead]) -> Iterator[list[_Picture]]:
         batch: list[_Picture] = []
         size = 0
-        for reads in self._groups(files):
+        for reads in self._groups(read):
             for picture in self._pictures(reads):
                 size += len(picture.data)
                 if batch and (
@@ -197,11 +196,11 @@ class Ingest:
         if batch:
             yield batch
 
-    def _groups(self, files: Sequence[SourceFile]) -> Iterator[list[FileRead]]:
+    def _groups(self, files: Iterator[FileRead]) -> Iterator[list[FileRead]]:
         """Yield batches of files that are looked up together, once they are read."""
         group: list[FileRead] = []
         size = 0
-        for read in self._reader.read(files):
+        for read in files:
             group.append(read)
             size += len(read.data or b"")
             if len(group) == self._settings.batch or size > self._settings.batch_bytes:
@@ -219,6 +218,7 @@ class Ingest:
         owners = self._owners.at(digests) if digests else {}
         ids = {owners.get(path) or id_of_sha256(digest) for path, digest in digests.items()}
         known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
+        reads = self._broken.told(reads, digests.values())
         found = [self._picture(read, owners.get(read.file.path), known) for read in reads]
         return [picture for picture in found if picture is not None]
 
@@ -230,6 +230,8 @@ class Ingest:
         file, stamp = read.file, read.stamp
         if read.error is not None or stamp is None:
             self._job.fail(file.shown, read.error or "")
+            if read.is_new:
+                self._broken.add(file.path, stamp, read.digest, read.error or "")
             return None
         if read.data is None:
             self._result.already_there += 1
@@ -295,9 +297,12 @@ class Ingest:
             if one.embedded.error is not None:
                 for entry in same:
                     self._job.fail(entry.place.uri, one.embedded.error)
+                    if not one.embedded.is_passing:
+                        self._broken.add_entry(entry, one.embedded.error)
             elif one.embedded.note is not None:
                 for entry in same:
                     self._result.note(entry.place.uri, one.embedded.note)
+        self._broken.flush()
         self._flush_known()
 
     def _flush_known(self) -> None:

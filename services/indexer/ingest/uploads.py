@@ -11,11 +11,13 @@ import numpy as np
 
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
+from services.indexer.catalog.removed_files import UploadGone
 from services.indexer.embedding.client import ModelPair
 from services.indexer.embedding.embedded import Embedded
 from services.indexer.publishing.collection import Collection
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
+from services.indexer.storage.upload_files import UploadFiles, UploadNames
 from shared.contracts.indexer import Added, AddedItem, AddState
 from shared.core import failpoints
 from shared.core.budget import MIB, Budget
@@ -68,9 +70,8 @@ class Uploads:
         self._deletions = collection.deletions
         self._publisher = collection.publisher
         self._gate = collection.gate
-        self._removal = collection.removal
         self._features = features
-        self._files = files
+        self._files = UploadFiles(files, collection.images.database)
         self._batch = batch
 
     def add(
@@ -98,55 +99,67 @@ class Uploads:
         new = {i: upload for i, upload in zip(ids, uploads, strict=True) if i not in known}
         embedded = self._embed(new, pair)
         places = self._store(embedded, pair)
-        entries, items = [], []
         over = self._images.over_bounds([(image_id, tags, metadata) for image_id in ids])
-        for at, (image_id, digest, upload) in enumerate(zip(ids, digests, uploads, strict=True)):
-            name = upload.name
-            unusable = embedded[image_id].error if image_id in embedded else None
-            failed = unusable or over.get(at)
-            if failed is not None:
-                items.append(AddedItem(name=name, id=None, state=AddState.FAILED, error=failed))
-                continue
-            beside = sidecars.get(name)
-            with self._holding([upload]):
-                data = upload.read()
-                place = replace(self._files.keep(image_id, name, data), sha256=digest)
-                file = facts_of(data, beside)
-                del data
-            if image_id in embedded:
-                file = embedded[image_id].completed(file)
-            entries.append(
-                Entry(
-                    image_id,
-                    digest,
-                    place,
-                    tags,
-                    metadata,
-                    file=file,
-                    has_sidecar=beside is not None,
-                )
-            )
-            state = AddState.ADDED if image_id in embedded else AddState.EXISTS
-            note = embedded[image_id].note if image_id in embedded else None
-            items.append(AddedItem(name=name, id=image_id, state=state, note=note))
-        if entries:
-            failpoints.reach("addition.kept")
-            # A change of the model embeds those that were recorded before, and may be behind.
-            self._gate.wait()
-            self._images.record(entries, places)
-            failpoints.reach("addition.recorded")
-            recorded = {entry.id for entry in entries}
-            self._removal.wait(list(recorded))
-            if self._images.known(list(recorded), pair.all) != recorded or not all(
-                self._files.has_upload(image_id) for image_id in recorded
-            ):
-                # One was deleted since it was found to be there, its features or its file with it.
-                return self.add(uploads, tags, metadata, sidecars)
+        failed = {
+            at: reason
+            for at, image_id in enumerate(ids)
+            if (reason := _unusable(embedded.get(image_id)) or over.get(at)) is not None
+        }
+        good = {at: image_id for at, image_id in enumerate(ids) if at not in failed}
+        try:
+            with self._files.writing(list(good.values())) as names:
+                entries = [
+                    self._kept(
+                        uploads[at], image_id, digests[at], sidecars, names, embedded.get(image_id)
+                    )
+                    for at, image_id in good.items()
+                ]
+                entries = [replace(one, tags=tags, metadata=metadata) for one in entries]
+                if entries:
+                    failpoints.reach("addition.kept")
+                    # A change of the model embeds those that were recorded before, and may be
+                    # behind.
+                    self._gate.wait()
+                    self._images.record(entries, places, uploads=names.missing)
+                    failpoints.reach("addition.recorded")
+        except UploadGone:
+            # One was deleted since it was found to be there, and its file with it.
+            return self.add(uploads, tags, metadata, sidecars)
+        if self._images.known(list(good.values()), pair.all) != set(good.values()):
+            # So were its features.
+            return self.add(uploads, tags, metadata, sidecars)
         manifest = self._publisher.publish_first(pair.visual, "images added")
         if entries and manifest.visual and manifest.visual.fingerprint != pair.visual:
             # The collection went over to another model meanwhile, which they must be embedded by.
             return self.add(uploads, tags, metadata, sidecars)
+        items = [
+            _item(upload.name, image_id, failed.get(at), embedded.get(image_id))
+            for at, (image_id, upload) in enumerate(zip(ids, uploads, strict=True))
+        ]
         return Added(items=items, snapshot=manifest.number)
+
+    def _kept(
+        self,
+        upload: Upload,
+        image_id: str,
+        digest: str,
+        sidecars: Mapping[str, bytes],
+        names: UploadNames,
+        embedded: Embedded | None,
+    ) -> Entry:
+        """Store a file; return its entry."""
+        beside = sidecars.get(upload.name)
+        with self._holding([upload]):
+            data = upload.read()
+            place = self._files.keep(names, image_id, upload.name, data)
+            file = facts_of(data, beside)
+        return Entry(
+            image_id,
+            digest,
+            replace(place, sha256=digest),
+            file=file if embedded is None else embedded.completed(file),
+            has_sidecar=beside is not None,
+        )
 
     def _embed(self, new: Mapping[str, Upload], pair: ModelPair) -> dict[str, Embedded]:
         found: dict[str, Embedded] = {}
@@ -187,3 +200,16 @@ class Uploads:
             for row, image_id in enumerate(good):
                 places[image_id].append(FeaturePlace(fingerprint, shard, row))
         return places
+
+
+def _unusable(embedded: Embedded | None) -> str | None:
+    return None if embedded is None else embedded.error
+
+
+def _item(name: str, image_id: str, failed: str | None, embedded: Embedded | None) -> AddedItem:
+    """Return what became of a file. embedded: None for a picture that was there before."""
+    if failed is not None:
+        return AddedItem(name=name, id=None, state=AddState.FAILED, error=failed)
+    state = AddState.EXISTS if embedded is None else AddState.ADDED
+    note = None if embedded is None else embedded.note
+    return AddedItem(name=name, id=image_id, state=state, note=note)

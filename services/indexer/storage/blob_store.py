@@ -1,6 +1,6 @@
 """Storage of uploads and thumbnails: in a folder, or by URL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,8 @@ class BlobStore(Protocol):
     def remove(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
 
-    def remove_all(self, groups: Iterable[Sequence[str]]) -> list[Exception | None]:
-        """Remove groups of files; give the error of each group, or None."""
+    def remove_all(self, keys: Iterable[str]) -> list[Exception | None]:
+        """Remove files; give the error of each, or None."""
 
     def tidy(self) -> None:
         """Remove partial files of a killed process."""
@@ -67,8 +67,8 @@ class LocalBlobStore:
     def remove(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
 
-    def remove_all(self, groups: Iterable[Sequence[str]]) -> list[Exception | None]:
-        return [_removed(self, keys) for keys in groups]
+    def remove_all(self, keys: Iterable[str]) -> list[Exception | None]:
+        return [_removed(self, key) for key in keys]
 
     def tidy(self) -> None:
         durable.remove_temporaries(self._folder)
@@ -104,9 +104,9 @@ class RemoteBlobStore:
     def remove(self, key: str) -> None:
         self._objects.remove(self._at(key))
 
-    def remove_all(self, groups: Iterable[Sequence[str]]) -> list[Exception | None]:
+    def remove_all(self, keys: Iterable[str]) -> list[Exception | None]:
         with ThreadPoolExecutor(_AT_ONCE, "removed") as pool:
-            return list(pool.map(partial(_removed, self), groups))
+            return list(pool.map(partial(_removed, self), keys))
 
     def tidy(self) -> None:
         """Do nothing: a put is atomic."""
@@ -115,12 +115,11 @@ class RemoteBlobStore:
         return self._address.child(key)
 
 
-def _removed(store: BlobStore, keys: Sequence[str]) -> Exception | None:
-    """Remove files; return what prevented it."""
+def _removed(store: BlobStore, key: str) -> Exception | None:
+    """Remove a file; return what prevented it."""
     failpoints.reach("delete.file")
     try:
-        for key in keys:
-            store.remove(key)
+        store.remove(key)
     except (OSError, Unavailable) as error:
         return error
     return None

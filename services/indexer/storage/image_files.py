@@ -2,16 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from services.indexer.catalog import stored_names
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.sidecar import first_of, names_beside, sidecar_of
-from services.indexer.storage import image_names
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from services.indexer.storage.large_video import LargeVideo
 from services.indexer.storage.sending import FileSender, is_its, missing
@@ -47,9 +47,11 @@ class ImageFiles:
         max_bytes: int = 2**26,
         scaler: Scaler | None = None,
         max_video_bytes: int = 2**34,
+        is_there: Callable[[str], bool] = lambda image_id: True,
     ) -> None:
         """`kept`: storage of uploads and thumbnails, by default `images/` in the data directory.
-        `scaler`: makes thumbnails; `close` ends it.
+        `scaler`: makes thumbnails; `close` ends it. `is_there`: tells whether one is an image, or
+        in the trash.
         """
         self._here = LocalBlobStore(data_dir / "images")
         self._kept: BlobStore = kept or self._here
@@ -59,6 +61,7 @@ class ImageFiles:
         self._max_bytes = max_bytes
         self._scaler = scaler or Scaler()
         self._max_video_bytes = max_video_bytes
+        self._is_there = is_there
         self._verified = VerifiedFiles()
         self.sender = FileSender(self.file, self._verified, max_bytes)
 
@@ -67,31 +70,34 @@ class ImageFiles:
         self._verified.close()
         self._scaler.close()
 
-    def keep(self, image_id: str, name: str, data: bytes) -> Place:
-        """Stores an upload durably. `name` is only remembered, as its uri."""
-        key = image_names.upload(image_id)
-        if not self._kept.has(key):
-            self._kept.write(key, data, "upload")
-        uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
-        file = self._kept.file(key)
-        # Only for local files: elsewhere the time would cost another request, and isn't used.
-        stamp = None
-        # A concurrent deletion may remove the file; the caller checks for that.
-        with suppress(FileNotFoundError):
-            stamp = file.stamp() if file.is_local else None
-        return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
+    def keep(self, image_id: str, name: str, uri: str, data: bytes) -> Place:
+        """Store an upload durably under a name, once. `uri` is only remembered, as its own name."""
+        if not self._kept.has(name):
+            self._kept.write(name, data, "upload")
+        return self.kept_place(image_id, self._kept.file(name).path, uri, len(data))
 
-    def has_upload(self, image_id: str) -> bool:
-        """Return whether an upload is stored, whatever the data folder was called then."""
-        return self._kept.has(image_names.upload(image_id))
+    def kept_place(self, image_id: str, path: str, uri: str, size: int) -> Place:
+        """Return the place of an upload that is stored."""
+        place = Place(path, uri.replace("\\", "/").rsplit("/", 1)[-1] or image_id, 0, size)
+        file = self.file(image_id, place)
+        # Only for local files: elsewhere the time would cost another request, and isn't used. A
+        # concurrent deletion may remove the file; whoever records it finds that out.
+        with suppress(FileNotFoundError):
+            if file.is_local and (stamp := file.stamp()) is not None:
+                return replace(place, mtime_ns=stamp.mtime_ns)
+        return place
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file is stored, whatever the data folder was called then."""
+        return self._kept.has(name)
 
     def file(self, image_id: str, place: Place) -> File:
         """Return the file at a location.
 
-        Uploads are found by id, even if the data folder has moved.
+        Uploads are found by name, even if the data folder has moved.
         """
-        if image_names.is_upload(image_id, place):
-            return self._kept.file(image_names.upload(image_id))
+        if (name := stored_names.upload_of(image_id, place.path)) is not None:
+            return self._kept.file(name)
         try:
             return self._resolver.file(self._resolver.address(place.path))
         except InvalidInput:
@@ -103,7 +109,7 @@ class ImageFiles:
 
     def sidecar(self, image_id: str, place: Place) -> bytes | None:
         """Return the XMP file beside an image's file, or None. Raises Unavailable."""
-        if image_names.is_upload(image_id, place):
+        if stored_names.upload_of(image_id, place.path) is not None:
             return None
         file = self.file(image_id, place)
         if file.is_local:
@@ -167,7 +173,7 @@ class ImageFiles:
 
     def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
         """A JPEG whose longer side is at most the set number of pixels; made once."""
-        key = image_names.thumbnail(image_id)
+        key = stored_names.thumbnail(image_id)
         try:
             return self._kept.read(key)
         except FileNotFoundError:
@@ -175,6 +181,9 @@ class ImageFiles:
         with self._shown(image_id, places) as (original, file):
             data = self._scaler.thumbnail(original, self._pixels, self._max_pixels, file)
         self._kept.write(key, data, "thumbnail")
+        if not self._is_there(image_id):
+            # It was deleted for good meanwhile, and its files removed.
+            self._kept.remove(key)
         return data
 
     def key_frames(
@@ -263,7 +272,7 @@ class ImageFiles:
         Raises NotFound, BadImage.
         """
         try:
-            data = self._kept.read(image_names.thumbnail(image_id))
+            data = self._kept.read(stored_names.thumbnail(image_id))
         except FileNotFoundError:
             data = self.picture(image_id, places)
         return images.size(data)
@@ -273,18 +282,16 @@ class ImageFiles:
         """Return whether uploads and thumbnails are stored on this machine."""
         return self._kept.is_local
 
-    def remove(self, image_ids: Sequence[str]) -> tuple[list[str], Exception | None]:
-        """Remove the stored files of images; a source's own file is never changed.
+    def remove(self, names: Sequence[str]) -> tuple[list[str], Exception | None]:
+        """Remove stored files; a source's own file is never changed.
 
-        Gives those whose files are gone, and the first error.
+        Gives the names of those that are gone, and the first error.
         """
         gone: list[str] = []
         fault: Exception | None = None
-        for image_id, error in zip(
-            image_ids, self._kept.remove_all(map(image_names.keys, image_ids)), strict=True
-        ):
+        for name, error in zip(names, self._kept.remove_all(names), strict=True):
             if error is None:
-                gone.append(image_id)
+                gone.append(name)
             fault = fault or error
         return gone, fault
 
@@ -292,9 +299,6 @@ class ImageFiles:
         """Remove partial files of a killed process."""
         self._kept.tidy()
 
-    def kept(self, image_id: str) -> tuple[Path, Path]:
-        """Return the paths of an image's upload and thumbnail in the data directory, whether or not
-        they exist.
-        """
-        upload, thumbnail = map(self._here.path, image_names.keys(image_id))
-        return upload, thumbnail
+    def kept(self, name: str) -> Path:
+        """Return the path of a stored file in the data directory, whether or not it exists."""
+        return self._here.path(name)

@@ -121,7 +121,7 @@ class DuplicatesJob:
             wanted = {one: set(near.of(one) if near is not None else ()) for one in some}
             for query, row in by_hash.find(hashes[np.searchsorted(ordinals, some)]):
                 wanted[some[query]].add(int(ordinals[row]))
-            counts, pairs = dict.fromkeys(some, 0), []
+            counts, pairs, unsure = dict.fromkeys(some, 0), [], set[int]()
             for one, others in wanted.items():
                 for other in sorted((others & there) - {one}):
                     pair = min(one, other), max(one, other)
@@ -130,8 +130,12 @@ class DuplicatesJob:
                     done.add(pair)
                     if (found := self._pair(*pair)) is not None:
                         counts[one] += 1
-                        pairs += [self._of_stills(found)] if self._is_likely(found) else []
-            self._pairs.put(counts, pairs)
+                        try:
+                            pairs += [self._of_stills(found)] if self._is_likely(found) else []
+                        except (NotFound, Unavailable):
+                            # Its source may answer the next time: it waits to be compared then.
+                            unsure.add(one)
+            self._pairs.put({one: n for one, n in counts.items() if one not in unsure}, pairs)
             kept += len(pairs)
             if len(done) > _REMEMBERED:
                 # To compare some twice costs time alone.
@@ -155,6 +159,7 @@ class DuplicatesJob:
         return replace(pair, numbers=[*numbers, *covers])
 
     def _has_several(self, ordinal: int) -> bool:
+        """Raises NotFound and Unavailable where only its file could tell, which can't be read."""
         if (known := self._several.get(ordinal)) is not None:
             return known
         several = True
@@ -164,11 +169,7 @@ class DuplicatesJob:
                 continue
             if one.file.get("format") in VIDEOS:
                 continue
-            try:
-                data, _ = self._files.read(one.id, self._images.places(one.id))
-            except (NotFound, Unavailable):
-                # Nobody knows, so it stays.
-                continue
+            data, _ = self._files.read(one.id, self._images.places(one.id))
             several = has_several(data)
         if len(self._several) > _REMEMBERED:
             self._several.clear()

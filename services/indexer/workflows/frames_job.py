@@ -58,11 +58,14 @@ class FramesJob:
         todo = sorted(lacking.items())
         for start in range(0, len(todo) if pair is not None else 0, _RECORDED):
             found: Found = {fingerprint: [] for fingerprint in pair.all} if pair else {}
-            for ordinal, image_id in todo[start : start + _RECORDED]:
-                job.check_cancelled()
-                if pair is not None:
-                    count += self._add(ordinal, image_id, pair, found, job)
-            self._frames.put(found)
+            try:
+                for ordinal, image_id in todo[start : start + _RECORDED]:
+                    job.check_cancelled()
+                    if pair is not None:
+                        count += self._add(ordinal, image_id, pair, found, job)
+            finally:
+                # Also where it makes room for another job.
+                self._frames.put(found)
             failpoints.reach("frames.recorded")
             if time.monotonic() - published > _PUBLISH_S:
                 self._publish()

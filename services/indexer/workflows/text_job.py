@@ -59,9 +59,15 @@ class TextJob:
             published = time.monotonic()
             for some in self._texts.lacking(name):
                 for start in range(0, len(some), _AT_ONCE):
-                    found, missing = self._read(reader, some[start : start + _AT_ONCE], job)
-                    self._texts.put(found, reader.name)
-                    self._texts.put(dict.fromkeys(missing, ()), _NOBODY)
+                    found: dict[int, Words] = {}
+                    missing: list[int] = []
+                    try:
+                        self._read(reader, some[start : start + _AT_ONCE], job, found, missing)
+                    finally:
+                        # Also where it makes room for another job: else one that is always
+                        # interrupted would get nowhere.
+                        self._texts.put(found, reader.name)
+                        self._texts.put(dict.fromkeys(missing, ()), _NOBODY)
                     failpoints.reach("text.recorded")
                     read += len(found)
                     words += sum(map(len, found.values()))
@@ -78,13 +84,16 @@ class TextJob:
         }
 
     def _read(
-        self, reader: ReaderProcess, some: Sequence[tuple[int, str]], job: JobContext
-    ) -> tuple[dict[int, Words], list[int]]:
-        """Words by ordinal, and the ordinals of pictures whose files are missing; a picture that
-        can't be read has no words, and isn't tried again.
+        self,
+        reader: ReaderProcess,
+        some: Sequence[tuple[int, str]],
+        job: JobContext,
+        found: dict[int, Words],
+        missing: list[int],
+    ) -> None:
+        """Add words by ordinal, and the ordinals of pictures whose files are missing; a picture
+        that can't be read has no words, and isn't tried again.
         """
-        found: dict[int, Words] = {}
-        missing: list[int] = []
         for ordinal, image_id in some:
             job.check_cancelled()
             try:
@@ -104,7 +113,6 @@ class TextJob:
                 found[ordinal] = []
                 continue
             job.advance()
-        return found, missing
 
     def _publish(self) -> int:
         return self._publisher.publish_pending(READ_REASON, may_lag=True).number

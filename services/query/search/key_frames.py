@@ -32,53 +32,87 @@ class KeyFrames:
         """frames: of one video at least. names: the files that they come from."""
         self._frames = frames
         self.names = names
-        self.videos, self._starts = np.unique(frames.ordinals, return_index=True)
+        self.videos, self._starts, self._counts = np.unique(
+            frames.ordinals, return_index=True, return_counts=True
+        )
         self._norms = np.linalg.norm(frames.vectors, axis=1).astype(np.float32)
 
     def nearest(self, query: NDArray[np.float32], metric: Metric) -> "NearestFrames":
         """Return the frame of each video that is nearest to a query, the first that ties."""
-        blocks, errors = [], []
-        for start in range(0, len(self._frames), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            away, error = distances.approximate(
-                self._frames.vectors[rows], self._norms[rows], query, metric
+        found = [
+            distances.approximate(
+                self._frames.vectors[start : start + _BLOCK],
+                self._norms[start : start + _BLOCK],
+                query,
+                metric,
             )
-            blocks.append(away)
-            errors.append(error)
-        away = np.concatenate(blocks)
-        counts = np.diff(self._starts, append=len(away))
-        least = np.repeat(np.minimum.reduceat(away, self._starts), counts)
-        # Roughly compared, some of a video are as near as its nearest one.
-        near = np.flatnonzero(away <= least + 2 * max(errors))
-        exact = distances.exact(self._frames.vectors[near], query, metric)
-        order = np.lexsort((near, exact, self._frames.ordinals[near]))
-        _, first = np.unique(self._frames.ordinals[near][order], return_index=True)
-        best = order[first]
-        return NearestFrames(self._frames.at(near[best]), exact[best])
+            for start in range(0, len(self._frames), _BLOCK)
+        ]
+        away = np.concatenate([one for one, _ in found])
+        slack = max(slack for _, slack in found)
+        least = np.minimum.reduceat(away, self._starts)
+        near = np.flatnonzero(away <= np.repeat(least, self._counts) + 2 * slack)
+        starts = np.searchsorted(near, self._starts)
+        return NearestFrames(self._frames, self.videos, least, slack, near, starts, query, metric)
 
 
 @dataclass(frozen=True)
 class NearestFrames:
-    """Nearest frame of each video, and how far it is: float64, in the order of the frames."""
+    """Nearest frame of each video: how far it is, roughly; exactly once somebody asks.
+
+    Exact distances of all take several times as long. ordinals: of the videos, ascending.
+    approximate, slack: see `distances.approximate`. near: rows of the frames that may be nearest,
+    video by video; starts: where those of each begin.
+    """
 
     frames: FrameVectors
-    distances: NDArray[np.float64]
+    ordinals: NDArray[np.int64]
+    approximate: NDArray[np.float32]
+    slack: float
+    near: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    query: NDArray[np.float32]
+    metric: Metric
+
+    def exact(self, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the rows and distances of the nearest frames of some videos.
+
+        at: their places among all.
+        """
+        counts = np.append(self.starts, len(self.near))[at + 1] - self.starts[at]
+        firsts = np.cumsum(counts) - counts
+        rows = self.near[np.repeat(self.starts[at] - firsts, counts) + np.arange(counts.sum())]
+        away = distances.exact(self.frames.vectors[rows], self.query, self.metric)
+        order = np.lexsort((rows, away, np.repeat(np.arange(len(at)), counts)))
+        nearest = order[firsts]
+        return rows[nearest], away[nearest]
+
+    def distances(self, at: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the exact distances of some videos, by their places among all."""
+        return self.exact(at)[1]
+
+    def vectors(self, at: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors of the nearest frames of some videos."""
+        return self.frames.vectors[self.exact(at)[0]]
+
+    def within(self, distance: float) -> NDArray[np.int64]:
+        """Return the places of the videos that may be no farther than a distance."""
+        most = distance if self.metric is Metric.COSINE else distance**2
+        return np.flatnonzero(self.approximate <= most + self.slack)
 
     def time_of(self, ordinal: int) -> float | None:
         """Return the seconds at which a video is nearest; None for a picture."""
-        row = self._row(ordinal)
-        return None if row is None else round(float(self.frames.times[row]), 3)
+        at = self.places_of(np.array([ordinal]))
+        if at[0] < 0:
+            return None
+        [row], _ = self.exact(at)
+        return round(float(self.frames.times[row]), 3)
 
-    def _row(self, ordinal: int) -> int | None:
-        row = int(self.frames.ordinals.searchsorted(ordinal))
-        there = row < len(self.frames) and int(self.frames.ordinals[row]) == ordinal
-        return row if there else None
-
-    def rows_of(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row of each image's frame; -1: it has none."""
-        rows = np.searchsorted(self.frames.ordinals, ordinals)
-        rows = np.minimum(rows, len(self.frames) - 1)
-        return np.where(self.frames.ordinals[rows] == ordinals, rows, -1)
+    def places_of(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of each image among the videos; -1: it has no frames."""
+        at = np.searchsorted(self.ordinals, ordinals)
+        at = np.minimum(at, len(self.ordinals) - 1)
+        return np.where(self.ordinals[at] == ordinals, at, -1)
 
 
 @dataclass(frozen=True)
@@ -112,17 +146,19 @@ class Framed:
         """
         if nearest is None:
             return cls(found, None, np.zeros(len(found.ordinals), bool), index, found)
-        rows = nearest.rows_of(found.ordinals)
-        own = np.where(rows >= 0, nearest.distances[rows], np.inf)
+        at = nearest.places_of(found.ordinals)
+        own = np.full(len(at), np.inf)
+        own[at >= 0] = nearest.distances(at[at >= 0])
         by_frame = own < found.distances
         whole = replace(_plain(found), distances=np.where(by_frame, own, found.distances))
         count = len(found.ordinals)
         if mask is not None and count:
             # A frame beyond the last one found may have other images before it.
-            more = nearest.distances <= found.distances[-1]
-            more &= ~np.isin(nearest.frames.ordinals, found.ordinals)
-            if more.any():
-                whole = _joined(whole, nearest, np.flatnonzero(more), index, mask)
+            last = float(found.distances[-1])
+            more = nearest.within(last)
+            more = more[~np.isin(nearest.ordinals[more], found.ordinals)]
+            if len(more):
+                whole = _joined(whole, nearest, more, last, index, mask)
                 by_frame = np.append(by_frame, np.ones(len(whole.ordinals) - count, bool))
         kept = np.ones(len(by_frame), bool)
         if passed is not None:
@@ -142,8 +178,8 @@ class Framed:
         place = {one: at for at, one in enumerate(self._found.ordinals.tolist())}
         vectors = np.empty((len(candidates.ordinals), self._index.dim), np.float32)
         framed = np.isin(candidates.ordinals, self.candidates.ordinals[self.is_by_frame])
-        rows = self.nearest.rows_of(candidates.ordinals[framed])
-        vectors[framed] = self.nearest.frames.vectors[rows]
+        at = self.nearest.places_of(candidates.ordinals[framed])
+        vectors[framed] = self.nearest.vectors(at)
         others = [place[one] for one in candidates.ordinals[~framed].tolist()]
         if others:
             vectors[~framed] = self._index.vectors(self._found.at(np.array(others, np.int64)))
@@ -169,8 +205,8 @@ class FrameHits:
         """Return the vector of the frame that a video stands at; None where it doesn't."""
         if ordinal not in self.ordinals:
             return None
-        row = int(self.nearest.rows_of(np.array([ordinal]))[0])
-        return np.array(self.nearest.frames.vectors[row], np.float32)
+        at = self.nearest.places_of(np.array([ordinal]))
+        return self.nearest.vectors(at).reshape(-1)
 
 
 def _plain(found: Candidates) -> Candidates:
@@ -189,11 +225,18 @@ def _plain(found: Candidates) -> Candidates:
 
 
 def _joined(
-    found: Candidates, nearest: NearestFrames, rows: NDArray[np.int64], index: Index, mask: Mask
+    found: Candidates,
+    nearest: NearestFrames,
+    at: NDArray[np.int64],
+    last: float,
+    index: Index,
+    mask: Mask,
 ) -> Candidates:
-    """Return candidates and the videos of some frames, of those that may be hits."""
-    ordinals = nearest.frames.ordinals[rows]
-    segments = np.full(len(rows), -1, np.int64)
+    """Return candidates and some of the videos, of those that may be hits and are no farther than
+    the last candidate.
+    """
+    ordinals = nearest.ordinals[at]
+    segments = np.full(len(at), -1, np.int64)
     for number, segment in enumerate(index.segments):
         places = segment.find(ordinals)
         there = places >= 0
@@ -201,13 +244,15 @@ def _joined(
         if allowed is not None:
             there[there] = allowed[places[there]]
         segments[there] = number
-    kept = segments >= 0
-    count = int(kept.sum())
+    joining = np.flatnonzero(segments >= 0)
+    away = nearest.distances(at[joining])
+    kept, away = joining[away <= last], away[away <= last]
+    count = len(kept)
     none = np.zeros(count, np.int64)
     return replace(
         found,
         ordinals=np.concatenate([found.ordinals, ordinals[kept]]),
-        distances=np.concatenate([found.distances, nearest.distances[rows[kept]]]),
+        distances=np.concatenate([found.distances, away]),
         clusters=np.concatenate([found.clusters, none]),
         ranks=np.concatenate([found.ranks, none]),
         segments=np.concatenate([found.segments, segments[kept]]),

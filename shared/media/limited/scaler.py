@@ -127,7 +127,7 @@ class Scaler:
                 # It may have been killed from outside while it was idle.
                 return self._attempt(asked)
         except _Ended:
-            raise BadImage("The decoder broke down over it, twice.") from None
+            raise BadImage("The decoder broke down over it, twice.", is_passing=True) from None
 
     def _attempt(self, asked: _Asked) -> bytes:
         process = self._taken()
@@ -139,7 +139,9 @@ class Scaler:
             log.warning("replacing a scaling process (%s)", type(error).__name__)
             if isinstance(error, TimeoutError):
                 raise BadImage(
-                    f"It took over {self._limits.seconds:g} seconds to decode (ISE_DECODE_SECONDS)."
+                    f"It took over {self._limits.seconds:g} seconds to decode "
+                    "(ISE_DECODE_SECONDS).",
+                    is_passing=True,
                 ) from error
             raise
         self._give_back(process)

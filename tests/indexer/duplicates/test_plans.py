@@ -10,10 +10,10 @@ from PIL import Image
 from services.indexer.catalog.picture_pairs import PairTable
 from services.indexer.comparing import hashes
 from shared.cli.main import main
-from shared.clients import curation, duplicates, indexer
+from shared.clients import browsing, curation, duplicates, indexer
 from shared.contracts.duplicates import DeleteDuplicates, Keep, Likeness, PlanQuery
 from shared.contracts.indexer import ImagePatch
-from shared.core.errors import Conflict, InvalidInput
+from shared.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from tests.indexer.duplicates.drawing import coded, scene
 from tests.shared.video_files import video
 
@@ -116,6 +116,30 @@ def test_files_of_several_pictures_are_not_deleted_for_their_first_one(service):
     gone = {one.uri for group in plan.groups for one in group.others if one.goes}
     # A file of one picture is as good a copy as any.
     assert gone == {f"2.{form}" for form in forms}
+
+
+@pytest.mark.parametrize("why", [NotFound, Unavailable])
+def test_pictures_whose_source_was_away_are_compared_again(service, monkeypatch, why):
+    first = scene(1).resize((160, 120))
+    service.add(
+        ("small.png", coded(first.resize((80, 60)), "PNG")), ("a.gif", moving("GIF", first))
+    )
+    files = service.parts.files
+    # Looks are made of thumbnails, which are there already.
+    for image_id in [hit.id for hit in service.ask(browsing.list_images()).images]:
+        service.send(indexer.get_thumbnail(image_id))
+
+    def away(*_):
+        raise why("the source is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "read", away)
+        compared(service)
+    plan = planned(service, budget=0.5)
+    assert (plan.delete, plan.waiting > 0) == (0, True)
+    compared(service)
+    plan = planned(service, budget=0.5)
+    assert (plan.delete, plan.waiting) == (1, 0)
 
 
 def test_the_one_with_facts_stays_where_that_is_wanted(service, copies):
