@@ -162,7 +162,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         name = f"expected-{args.network.replace('/', '-')}"
         print(f"  {results.write(args.results, name, expected.run(args))}")
     elif args.command == "duplicates":
-        print(f"  {results.write(args.results, 'duplicates', duplicates.run(args))}")
+        name = "duplicates" if args.local == "sift" else f"duplicates-{args.local}"
+        print(f"  {results.write(args.results, name, duplicates.run(args))}")
     elif args.command == "text":
         print(f"  {results.write(args.results, 'text', text.run(args))}")
     elif args.command == "receipt":
