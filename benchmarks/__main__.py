@@ -167,7 +167,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "text":
         print(f"  {results.write(args.results, 'text', text.run(args))}")
     elif args.command == "receipt":
-        print(f"  {results.write(args.results, 'receipt', receipts.run(args))}")
+        name = "-".join(["receipt", *(folder.name for folder in args.photos)])
+        print(f"  {results.write(args.results, name, receipts.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 
