@@ -16,7 +16,7 @@ from benchmarks import (
     scale,
     text,
 )
-from benchmarks.certainty import expected, receipts
+from benchmarks.certainty import absence, expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 from benchmarks.duplicates import commands as duplicates
@@ -105,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching_commands.add_to(commands)
     gallery.add_to(commands)
     expected.add_to(commands)
+    absence.add_to(commands)
     duplicates.add_to(commands)
     receipts.add_to(commands)
     text.add_to(commands)
@@ -161,6 +162,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "expected":
         name = f"expected-{args.network.replace('/', '-')}"
         print(f"  {results.write(args.results, name, expected.run(args))}")
+    elif args.command == "absence":
+        name = f"absence-{args.network.replace('/', '-')}"
+        print(f"  {results.write(args.results, name, absence.run(args))}")
     elif args.command == "duplicates":
         name = "duplicates" if args.local == "sift" else f"duplicates-{args.local}"
         print(f"  {results.write(args.results, name, duplicates.run(args))}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.comparing.look import Features, Look
+from shared.maths.linear_algebra import one_thread
 
 _LEAST_MATCHES, _LEAST_INLIERS = 5, 5
 _LEAST_FIT = 0.4
@@ -110,7 +111,9 @@ def _by_features(
         second = second.mirrored(width)
     if len(first.places) < 2 or len(second.places) < _LEAST_MATCHES:
         return None
-    chosen, best = second.matched_to(first)
+    # The product is so short that threads would mostly wait for each other.
+    with one_thread():
+        chosen, best = second.matched_to(first)
     if np.count_nonzero(chosen) < _LEAST_MATCHES:
         return None
     matrix, inside = cv2.estimateAffinePartial2D(
