@@ -19,6 +19,7 @@ from benchmarks import (
 from benchmarks.certainty import absence, expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
+from benchmarks.duplicates import agreement as local_features
 from benchmarks.duplicates import commands as duplicates
 from benchmarks.matching import commands as matching_commands
 
@@ -107,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     expected.add_to(commands)
     absence.add_to(commands)
     duplicates.add_to(commands)
+    local_features.add_to(commands)
     receipts.add_to(commands)
     text.add_to(commands)
 
@@ -168,6 +170,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "duplicates":
         name = "duplicates" if args.local == "sift" else f"duplicates-{args.local}"
         print(f"  {results.write(args.results, name, duplicates.run(args))}")
+    elif args.command == "local-features":
+        print(f"  {results.write(args.results, 'local-features', local_features.run(args))}")
     elif args.command == "text":
         print(f"  {results.write(args.results, 'text', text.run(args))}")
     elif args.command == "receipt":

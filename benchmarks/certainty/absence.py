@@ -101,8 +101,8 @@ def _folds(queries: Sequence[_Query], seed: int) -> Iterator[tuple[list[_Query],
     """Queries to learn from and queries of other classes."""
     fold = _fold_of(queries, seed)
     for number in range(_FOLDS):
-        others = [queries[i] for i in np.flatnonzero(fold != number)[:_MOST]]
-        yield others, [queries[i] for i in np.flatnonzero(fold == number)]
+        others = [queries[i] for i in np.flatnonzero(fold != number)[:_MOST].tolist()]
+        yield others, [queries[i] for i in np.flatnonzero(fold == number).tolist()]
 
 
 def _fold_of(queries: Sequence[_Query], seed: int) -> Labels:
@@ -120,7 +120,7 @@ def _scores(
     # The probabilities of a query's hits are by what other classes teach, as for a new one.
     seen: list[tuple[Rows, Rows]] = [(np.empty(0), np.empty(0))] * len(learnt_from)
     for number in range(_FOLDS):
-        counter = _counter([learnt_from[i] for i in np.flatnonzero(fold != number)])
+        counter = _counter([learnt_from[i] for i in np.flatnonzero(fold != number).tolist()])
         for i in np.flatnonzero(fold == number).tolist():
             seen[i] = _chances(counter, learnt_from[i])
     whole = _counter(learnt_from)

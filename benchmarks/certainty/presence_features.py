@@ -44,7 +44,8 @@ def gaps(seen: Seen, chances: Rows) -> Rows:
         near, far = values[min(20, end)], values[min(60, end)]
         spread = max(near - far, _LEAST)
         found += [(values[min(rank, end)] - near) / spread for rank in (0, 2, 5)]
-    return np.clip(np.array(found), -_FARTHEST, 3 * _FARTHEST)
+    clipped: Rows = np.clip(np.array(found), -_FARTHEST, 3 * _FARTHEST)
+    return clipped
 
 
 def extremes(seen: Seen, chances: Rows) -> Rows:
@@ -71,7 +72,8 @@ def extremes(seen: Seen, chances: Rows) -> Rows:
             np.log(max(spacings[:3].mean(), _LEAST)) - behind,
             np.log(max(spacings[:10].mean(), _LEAST)) - behind,
         ]
-    return np.clip(np.array(found), -_FARTHEST, _FARTHEST)
+    clipped: Rows = np.clip(np.array(found), -_FARTHEST, _FARTHEST)
+    return clipped
 
 
 def neighbours(seen: Seen, chances: Rows) -> Rows:
@@ -100,10 +102,10 @@ def agreement(seen: Seen, chances: Rows) -> Rows:
     found = [np.unique(labels[:count], return_counts=True)[1].max() / count for count in (3, 5, 10)]
     distinct, place = np.unique(labels, return_inverse=True)
     moved = np.nan_to_num(seen.evidence.moved[: len(labels)], nan=-1.0)
-    shares = np.empty(0)
+    shares: Rows = np.empty(0)
     for weights in (chances[: len(labels)], np.exp((moved - moved.max()) / _TEMPERATURE)):
-        shares = np.bincount(place, weights)
-        shares = shares / max(shares.sum(), 1e-12)
+        sums: Rows = np.bincount(place, weights).astype(np.float64)
+        shares = sums / max(float(sums.sum()), 1e-12)
         found += [shares.max(), -(shares * np.log(shares + 1e-12)).sum()]
     likeliest = distinct[shares.argmax()]
     carriers = max(int(seen.sizes[likeliest]), 1)

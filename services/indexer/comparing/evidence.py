@@ -116,13 +116,14 @@ def _by_features(
         chosen, best = second.matched_to(first)
     if np.count_nonzero(chosen) < _LEAST_MATCHES:
         return None
-    matrix, inside = cv2.estimateAffinePartial2D(
+    found: Any = cv2.estimateAffinePartial2D(
         second.places[chosen],
         first.places[best[chosen]],
         method=cv2.RANSAC,
         ransacReprojThreshold=_NEAR,
         maxIters=500,
     )
+    matrix, inside = found
     if matrix is None:
         return None
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
