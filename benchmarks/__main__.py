@@ -16,9 +16,10 @@ from benchmarks import (
     scale,
     text,
 )
-from benchmarks.certainty import expected, receipts
+from benchmarks.certainty import absence, expected, receipts
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
+from benchmarks.duplicates import agreement as local_features
 from benchmarks.duplicates import commands as duplicates
 from benchmarks.matching import commands as matching_commands
 
@@ -105,7 +106,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching_commands.add_to(commands)
     gallery.add_to(commands)
     expected.add_to(commands)
+    absence.add_to(commands)
     duplicates.add_to(commands)
+    local_features.add_to(commands)
     receipts.add_to(commands)
     text.add_to(commands)
 
@@ -161,12 +164,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "expected":
         name = f"expected-{args.network.replace('/', '-')}"
         print(f"  {results.write(args.results, name, expected.run(args))}")
+    elif args.command == "absence":
+        name = f"absence-{args.network.replace('/', '-')}"
+        print(f"  {results.write(args.results, name, absence.run(args))}")
     elif args.command == "duplicates":
-        print(f"  {results.write(args.results, 'duplicates', duplicates.run(args))}")
+        name = "duplicates" if args.local == "sift" else f"duplicates-{args.local}"
+        print(f"  {results.write(args.results, name, duplicates.run(args))}")
+    elif args.command == "local-features":
+        print(f"  {results.write(args.results, 'local-features', local_features.run(args))}")
     elif args.command == "text":
         print(f"  {results.write(args.results, 'text', text.run(args))}")
     elif args.command == "receipt":
-        print(f"  {results.write(args.results, 'receipt', receipts.run(args))}")
+        name = "-".join(["receipt", *(folder.name for folder in args.photos)])
+        print(f"  {results.write(args.results, name, receipts.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 

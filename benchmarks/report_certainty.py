@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.certainty import plots
 from benchmarks.tables import measured_on, table
 
-_EXPECTED = "expected-"
+_EXPECTED, _RECEIPT = "expected-", "receipt-"
 _KINDS = ("pictures", "words", "tags")
 
 
@@ -18,10 +18,14 @@ def certainty(summary: Mapping[str, dict[str, Any]], docs: Path) -> list[str]:
         for name, found in summary.items()
         if name.startswith(_EXPECTED)
     }
-    receipt = summary.get("receipt")
-    if not expected and receipt is None:
+    receipts = {
+        name.removeprefix(_RECEIPT): found
+        for name, found in summary.items()
+        if name.startswith(_RECEIPT)
+    }
+    if not expected and not receipts:
         return []
-    files = plots.write(expected, receipt, docs / "benchmarks")
+    files = plots.write(expected, receipts, docs / "benchmarks")
     lines = ["## How right it says it is", "", "[RANKING.md](RANKING.md) tells what is meant.", ""]
     if expected:
         heads = ["", "searches", "covered", "half-width", "AUROC", "false absent", "absent found"]
@@ -39,12 +43,12 @@ def certainty(summary: Mapping[str, dict[str, Any]], docs: Path) -> list[str]:
             *table(heads, rows),
             "",
         ]
-    if receipt is not None:
+    for photos, receipt in receipts.items():
         lines += [
             measured_on(receipt),
             "",
-            f"`python -m benchmarks receipt`: {len(receipt['trials'])} trials, what came inside "
-            f"the 95 % interval in {receipt['inside']:.1%}; half-width "
+            f"`python -m benchmarks receipt --photos {photos}`: {len(receipt['trials'])} trials, "
+            f"what came inside the 95 % interval in {receipt['inside']:.1%}; half-width "
             f"{receipt['half_width']:.3f} in the middle, root of the mean squared error "
             f"{receipt['error']:.3f}.",
             "",

@@ -10,14 +10,14 @@ mpl.use("svg")
 from matplotlib import pyplot
 
 Found = Mapping[str, dict[str, Any]]
-"""Results of `python -m benchmarks expected`, by network."""
+"""Results of `python -m benchmarks expected` by network, or of `receipt` by photos."""
 
 _SIZE = (6, 3.6)
 _AIM = "tab:green"
 _STYLE = {"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": "certainty"}
 
 
-def write(expected: Found, receipt: Mapping[str, Any] | None, folder: Path) -> list[str]:
+def write(expected: Found, receipts: Found, folder: Path) -> list[str]:
     """Write the plots whose results are there; return the names of their files."""
     drawn = {
         "expected": _expected,
@@ -32,10 +32,10 @@ def write(expected: Found, receipt: Mapping[str, Any] | None, folder: Path) -> l
             figure, axes = pyplot.subplots(figsize=_SIZE)
             draw(axes, expected)
             names.append(_save(figure, folder, name))
-        if receipt is not None:
+        for photos, receipt in receipts.items():
             figure, axes = pyplot.subplots(figsize=_SIZE)
-            _receipt(axes, receipt)
-            names.append(_save(figure, folder, "receipt"))
+            _receipt(axes, photos, receipt)
+            names.append(_save(figure, folder, f"receipt-{photos}"))
     return names
 
 
@@ -122,7 +122,7 @@ def _audit(axes: Any, found: Found) -> None:
     axes.legend(fontsize=7)
 
 
-def _receipt(axes: Any, found: Mapping[str, Any]) -> None:
+def _receipt(axes: Any, photos: str, found: Mapping[str, Any]) -> None:
     trials = sorted(found["trials"], key=lambda one: float(one["came"]))
     places = range(len(trials))
     middle = [one["expected"] for one in trials]
@@ -132,7 +132,7 @@ def _receipt(axes: Any, found: Mapping[str, Any]) -> None:
                   label="expected by 500 pictures")  # fmt: skip
     axes.plot(places, [one["came"] for one in trials], "k_", label="came")
     axes.set(xlabel="trials, by what came", ylabel="change of P@10")
-    axes.set_title(f"Receipt: {found['inside']:.1%} inside the 95 % interval")
+    axes.set_title(f"Receipt, {photos}: {found['inside']:.1%} inside the 95 % interval")
     axes.legend(fontsize=7)
 
 

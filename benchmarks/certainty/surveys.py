@@ -14,7 +14,7 @@ from shared.maths.count_fitting import Search, fit
 from shared.maths.counting import Counter
 from shared.maths.survey import Survey, estimate
 
-_SIMULATIONS, _SEARCHES, _HITS = 200, 300, 10
+_SIMULATIONS, _SEARCHES, _HITS = 200, 600, 10
 _CLICKS = (20, 40, 60, 90, 120)
 _MOST = 1500
 _NEAR = 0.05
@@ -42,21 +42,29 @@ def survey_error(searches: Sequence[Search], seed: int) -> dict[str, float]:
     spread = float(np.sqrt(predicted * (1 - predicted)).mean())
     found["answers_needed_at_best"] = (1.96 * spread / _NEAR) ** 2
     for clicks in _CLICKS:
-        for name, chances, size in (
-            ("screens", predicted, SCREEN),
-            ("one_by_one", predicted, 1),
-            ("without_probabilities", flat, 1),
+        for name, chances, size, is_large in (
+            ("screens", predicted, SCREEN, False),
+            ("screens_of_a_large_collection", predicted, SCREEN, True),
+            ("one_by_one", predicted, 1, False),
+            ("without_probabilities", flat, 1, False),
         ):
-            told = _simulated(chances, truth, clicks, size)
+            told = _simulated(chances, truth, clicks, size, is_large)
             found |= {f"{figure}_{name}_{clicks}": value for figure, value in told.items()}
     return found
 
 
-def _simulated(chances: Floats, truth: Bools, clicks: int, size: int) -> dict[str, float]:
+def _simulated(
+    chances: Floats, truth: Bools, clicks: int, size: int, is_large: bool
+) -> dict[str, float]:
     near, covered, answers = [], [], []
     for number in range(_SIMULATIONS):
         rng = np.random.default_rng(number)
-        asked = rng.permutation(len(truth))[:_SEARCHES]
+        # Of a large collection a survey is a small part, as if each search were put back.
+        asked = (
+            rng.integers(0, len(truth), _SEARCHES)
+            if is_large
+            else rng.permutation(len(truth))[:_SEARCHES]
+        )
         survey = Survey(chances[asked])
         drawn = _distinct(survey.draw(_MOST, rng.random()))
         right, expected = truth[asked].ravel()[drawn], chances[asked].ravel()[drawn]

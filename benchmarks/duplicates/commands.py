@@ -23,6 +23,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--copies", type=int, default=2, help="of each original")
     parser.add_argument("--network", default="lite")
     parser.add_argument("--weights", default="", help="a safetensors file")
+    parser.add_argument(
+        "--local",
+        choices=("sift", "orb", "orb-500", "akaze"),
+        default="sift",
+        help="local features of the second look; the product's are sift",
+    )
     parser.add_argument("--write", type=Path, help="file for the judge to package")
     parser.add_argument("--plot", type=Path, help="file of the plot, an .svg")
 
@@ -30,13 +36,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and return the figures."""
     from benchmarks.duplicates.fitting import write
+    from benchmarks.duplicates.local_features import costs
     from benchmarks.duplicates.measuring import BUDGETS, Trial
     from benchmarks.duplicates.pairs import compared
 
     folder = args.data / "duplicates"
     name = f"{args.originals}x{args.copies}"
     pictures = made(args.photos, folder / name, args.originals, args.copies)
-    pairs = compared(pictures, args.network, args.weights, folder)
+    pairs = compared(pictures, args.network, args.weights, folder, args.local)
     shown = _shown(pictures, args.photos)
     trial = Trial(pictures, pairs, shown)
     if args.write is not None:
@@ -46,6 +53,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "copies": sum(bool(one.change) and one.change != "moved" for one in pictures),
         "look_alikes": sum(one.original >= args.originals for one in pictures),
         "network": args.network,
+        "local": args.local,
+        "costs": costs(pictures, args.local),
         "pairs": len(pairs.first),
         "known_duplicates": int((shown != [one.original for one in pictures]).sum()),
         "proposed": _proposed(pictures, trial),
@@ -59,6 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ]
         told = {name: value for name, value in figures.items() if name != "found_by_kind"}
         print(budget, json.dumps(told), flush=True)
+    print(json.dumps(found["costs"]))
     for figures in found["runs"]:
         print(json.dumps(figures))
     print(json.dumps(found["whole"]["0.02"]["found_by_kind"], indent=1))

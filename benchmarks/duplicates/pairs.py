@@ -4,7 +4,6 @@ Each step is kept in parts, so that a run that was ended goes on where it was.
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.duplicates.pictures import Picture
+from benchmarks.duplicates.local_features import SIFT, described
+from benchmarks.duplicates.pictures import Picture, thumbnail
 from services.indexer.comparing.evidence import compare
 from services.indexer.comparing.hashes import HashIndex, hash_of
 from services.indexer.comparing.look import Features, Look, look_at
@@ -47,10 +47,15 @@ class Pairs:
     by_hash: NDArray[np.bool_]
 
 
-def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Path) -> Pairs:
-    """Return all candidates and all true pairs, each looked at."""
+def compared(
+    pictures: Sequence[Picture], network: str, weights: str, folder: Path, kind: str = SIFT
+) -> Pairs:
+    """Return all candidates and all true pairs, each looked at. kind: of local features."""
     files = [one.file for one in pictures]
-    key = hashlib.sha256("\n".join([_KEY, network, weights, *map(str, files)]).encode()).hexdigest()
+    # What was kept of the product's own features stays valid.
+    version = _KEY if kind == SIFT else f"{_KEY}-{kind}"
+    listing = "\n".join([version, network, weights, *map(str, files)])
+    key = hashlib.sha256(listing.encode()).hexdigest()
     whole = folder / f"pairs-{key[:16]}.npz"
     if whole.exists():
         with np.load(whole) as stored:
@@ -64,8 +69,8 @@ def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Pa
     wanted = sorted(by_features | by_hash | _true(pictures))
     print(f"  comparing {len(wanted)} pairs", flush=True)
     global _shared
-    _shared = looks
-    rows = np.array(_kept(folder / "evidence", wanted, _evidence, _KEY + str(files)), np.float32)
+    _shared = [described(look, kind) for look in looks]
+    rows = np.array(_kept(folder / "evidence", wanted, _evidence, version + str(files)), np.float32)
     first, second = np.array(wanted).T
     found = Pairs(
         first,
@@ -78,17 +83,6 @@ def compared(pictures: Sequence[Picture], network: str, weights: str, folder: Pa
     )
     np.savez(whole, **vars(found))
     return found
-
-
-def thumbnail(file: Path) -> bytes:
-    """Return what the indexer keeps of a picture."""
-    with Image.open(file) as image:
-        image.draft("RGB", (640, 640))
-        small = image.convert("RGB")
-    small.thumbnail((320, 320))
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=85, progressive=True)
-    return out.getvalue()
 
 
 # The looks of all pictures, which forked processes share.
@@ -117,7 +111,7 @@ def _kept(
     ]
     lacking = [(name, part) for name, part in zip(names, parts, strict=True) if not name.exists()]
     if lacking:
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(partial(_one, work), *zip(*lacking, strict=True)))
     found: list[Any] = []
     for name in names:

@@ -1,5 +1,6 @@
 """Collections of originals, their changed copies and look-alikes, as files."""
 
+import io
 import os
 import zlib
 from concurrent.futures import ProcessPoolExecutor
@@ -54,13 +55,24 @@ def made(photos: Path, folder: Path, originals: int, copies: int, seed: int = 0)
     ]
     chosen = np.sort(rng.permutation(len(first))[:number_of_moved]).tolist()
     wanted += [(first[n], n, "moved") for n in chosen]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         copied = list(pool.map(_copy, repeat(folder), *zip(*wanted, strict=True), chunksize=50))
     for (file, n, name), path in zip(wanted, copied, strict=True):
         # A moved picture is another one, of the same scene.
         shown = len(files) + n if name == "moved" else n
         found.append(Picture(path, shown, name, n, *_parts(file)))
     return found
+
+
+def thumbnail(file: Path) -> bytes:
+    """Return what the indexer keeps of a picture."""
+    with Image.open(file) as image:
+        image.draft("RGB", (640, 640))
+        small = image.convert("RGB")
+    small.thumbnail((320, 320))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=85, progressive=True)
+    return out.getvalue()
 
 
 def _parted(photos: Path, originals: int) -> tuple[list[Path], list[Path]]:

@@ -80,8 +80,8 @@ def features_of(
     listing = "\n".join([backbone.fingerprint, *(f"{p} {p.stat().st_size}" for p in files)])
     kept = cache / f"{hashlib.sha256(listing.encode()).hexdigest()[:16]}.npy"
     if not kept.exists():
-        # Two digits are enough here, and half the numbers are read in half the time.
-        backbone.run_by(EngineOptions(Inference.EAGER, Precision.BF16))
+        # In bf16 some networks' features differ, so that it isn't taken and eager fp32 is slow.
+        backbone.run_by(EngineOptions(Inference.OPENVINO, Precision.FP32))
         features = np.empty((len(files), backbone.dim), np.float32)
         with ThreadPoolExecutor(torch.get_num_threads()) as readers:
             for start in range(0, len(files), _BATCH):

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.comparing.look import Features, Look
+from shared.maths.linear_algebra import one_thread
 
-_RATIO = 0.8
-"""Lowe's ratio: of a match's distance to that of the second nearest."""
 _LEAST_MATCHES, _LEAST_INLIERS = 5, 5
 _LEAST_FIT = 0.4
 """Correlation of the whole pictures, tiny, from which they are laid on each other as they are."""
@@ -109,28 +108,22 @@ def _by_features(
 ) -> _Laying | None:
     """Return the transform that most matches agree on; is_mirrored: after a mirror."""
     if is_mirrored:
-        flipped = np.array([-1, 1], np.float32), np.array([width - 1, 0], np.float32)
-        places = second.places * flipped[0] + flipped[1]
-        second = Features(places.astype(np.float32), second.mirrored().descriptors)
+        second = second.mirrored(width)
     if len(first.places) < 2 or len(second.places) < _LEAST_MATCHES:
         return None
-    # Of unit vectors, so that the dot product orders as the distance does.
-    products = second.units() @ first.units().T
-    two = np.argpartition(-products, 1, axis=1)[:, :2]
-    values = np.take_along_axis(products, two, axis=1)
-    best = np.where(values[:, 0] >= values[:, 1], two[:, 0], two[:, 1])
-    near = np.sqrt(np.maximum(2 - 2 * values.max(axis=1), 0))
-    far = np.sqrt(np.maximum(2 - 2 * values.min(axis=1), 1e-9))
-    chosen = near < _RATIO * far
+    # The product is so short that threads would mostly wait for each other.
+    with one_thread():
+        chosen, best = second.matched_to(first)
     if np.count_nonzero(chosen) < _LEAST_MATCHES:
         return None
-    matrix, inside = cv2.estimateAffinePartial2D(
+    found: Any = cv2.estimateAffinePartial2D(
         second.places[chosen],
         first.places[best[chosen]],
         method=cv2.RANSAC,
         ransacReprojThreshold=_NEAR,
         maxIters=500,
     )
+    matrix, inside = found
     if matrix is None:
         return None
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))

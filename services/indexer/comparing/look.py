@@ -18,6 +18,8 @@ PIXELS = 320
 """Longer side of the picture that is looked at."""
 POINTS = 250
 """Most local features of a picture."""
+RATIO = 0.8
+"""Lowe's ratio: of a match's distance to that of the second nearest."""
 _SMALL = 16
 # A SIFT descriptor has 4 x 4 cells of 8 directions, in the frame of its feature's own direction.
 # A mirror turns the rows of cells round and the sense of directions, so nothing is computed anew.
@@ -35,13 +37,28 @@ class Features:
     places: Floats
     descriptors: Bytes
 
-    def units(self) -> Floats:
-        """Return the descriptors at length 1, but for rounding."""
-        return self.descriptors.astype(np.float32) / np.float32(255)
+    def mirrored(self, width: int) -> Self:
+        """Return the features of the mirrored picture, which has that width."""
+        return type(self)(self._places_mirrored(width), self.descriptors[:, _MIRRORED])
 
-    def mirrored(self) -> Self:
-        """Return the features' descriptors in the mirrored picture; places stay as they are."""
-        return type(self)(self.places, self.descriptors[:, _MIRRORED])
+    def matched_to(self, others: "Features") -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Return which features have a match by Lowe's ratio, and the nearest of the others."""
+        # Of unit vectors, so that the dot product orders as the distance does.
+        products = self._units() @ others._units().T
+        two = np.argpartition(-products, 1, axis=1)[:, :2]
+        values = np.take_along_axis(products, two, axis=1)
+        best = np.where(values[:, 0] >= values[:, 1], two[:, 0], two[:, 1])
+        near = np.sqrt(np.maximum(2 - 2 * values.max(axis=1), 0))
+        far = np.sqrt(np.maximum(2 - 2 * values.min(axis=1), 1e-9))
+        return near < RATIO * far, best
+
+    def _places_mirrored(self, width: int) -> Floats:
+        flipped = self.places * np.array([-1, 1], np.float32) + np.array([width - 1, 0], np.float32)
+        return flipped.astype(np.float32)
+
+    def _units(self) -> Floats:
+        """The descriptors at length 1, but for rounding."""
+        return self.descriptors.astype(np.float32) / np.float32(255)
 
 
 @dataclass(frozen=True)
@@ -76,10 +93,11 @@ def look_at(thumbnail: bytes) -> Look:
     small -= small.mean()
     norm = float(np.linalg.norm(small))
     unit = small / norm if norm > 1 else np.zeros_like(small)
-    return Look(gray, _features(gray), unit)
+    return Look(gray, features_of(gray), unit)
 
 
-def _features(gray: Bytes) -> Features:
+def features_of(gray: Bytes) -> Features:
+    """Return the local features of a picture."""
     points, descriptors = _sift().detectAndCompute(gray, None)
     if descriptors is None:
         return Features(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8))

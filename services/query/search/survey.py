@@ -18,7 +18,7 @@ from shared.maths.survey import Survey
 from shared.models.external import is_external
 from shared.snapshots.items import Item
 
-_SEARCHES, _HITS = 300, 10
+_SEARCHES, _HITS = 600, 10
 _LEAST_SEARCHES = 10
 _PROBES = 32
 

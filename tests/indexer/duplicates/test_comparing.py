@@ -1,15 +1,17 @@
 """The second look: what is the same picture lies on it, and nothing else does."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import ImageEnhance, ImageFilter, ImageOps
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from services.indexer.comparing.evidence import NOTHING, compare
 from services.indexer.comparing.hashes import HashIndex, hash_of
 from services.indexer.comparing.judge import packaged
-from services.indexer.comparing.look import look_at
+from services.indexer.comparing.look import Features, look_at
 from shared.core.errors import BadImage
 from tests.indexer.duplicates.drawing import coded, scene, thumbnail
 
@@ -89,3 +91,20 @@ def test_threads_look_alike():
         together = list(threads.map(look_at, made * 3))
     for n, look in enumerate(together):
         assert np.array_equal(look.features.descriptors, alone[n % 4].features.descriptors)
+
+
+def test_pairs_are_compared_by_one_thread():
+    """Beside other work, a pair took six times the processor time by two threads."""
+    threads = []
+
+    class Watched(Features):
+        def matched_to(self, others):
+            found = threadpool_info()
+            threads.extend(one["num_threads"] for one in found if one["user_api"] == "blas")
+            return super().matched_to(others)
+
+    look = look_at(thumbnail(scene(1)))
+    watched = replace(look, features=Watched(look.features.places, look.features.descriptors))
+    with threadpool_limits(2, "blas"):
+        compare(look, watched)
+    assert set(threads) == {1}
