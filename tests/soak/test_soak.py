@@ -31,6 +31,8 @@ def test_what_rises_is_told_and_what_comes_and_goes_is_not():
     assert rises(rounds(*((4 * i, 0) for i in range(12)))) == [
         "the memory of the query rose by 28 MiB"
     ]
+    # Nor is it what is open at the moment, between the least that is.
+    assert rises(rounds(*((0, i * (i % 3)) for i in range(24)))) == []
     assert rises(rounds(*((0, 2 * i) for i in range(12)))) == [
         "the open files of the query rose by 14"
     ]
