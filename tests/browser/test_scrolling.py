@@ -63,6 +63,8 @@ def test_a_reload_keeps_the_hit_at_the_top_in_rows_that_are_others_by_now(visit,
     expect(first_hit(page)).to_be_visible()
     page.mouse.wheel(0, 4000)
     expect_scrolled(page, 4000)
+    # A moment after scrolling ends, the place is remembered.
+    until(lambda: page.evaluate("history.state.top === scrollY"), page)
     row = page.evaluate(TOP_ROW)
     page.reload()
     expect(first_hit(page)).to_be_visible()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_no_name_of_an_upload_becomes_a_path(service, picture, tmp_path):
     uploads = service.data / "images" / "uploads"
     kept = [path for path in new if path.is_relative_to(uploads)]
     assert len(kept) == len(NAMES)
-    assert all(len(path.name) == 64 and set(path.name) <= set("0123456789abcdef") for path in kept)
+    assert all(re.fullmatch(r"[0-9a-f]{64}-[0-9a-f]{16}", path.name) for path in kept)
     # What else is new is the index; no name of an upload is in any path.
     assert not [path for path in new if "escaped" in str(path) or "gnp" in str(path)]
     assert not Path("/escaped.png").exists()

@@ -9,12 +9,10 @@ from scripts.openapi import schemas
 
 SERVICES = ["embedder", "indexer", "query"]
 VERBS = {
-    *("accept", "activate", "add", "build", "cancel", "compact", "compare", "compute", "delete"),
-    *("draw", "plan"),
-    *("change", "embed", "empty", "explain", "post", "read", "rename", "restore", "undo"),
-    *("export", "find", "get", "import", "ingest", "keep", "list", "migrate", "patch", "project"),
-    *("reembed", "search", "suggest", "train", "change", "download", "empty", "read", "rename"),
-    *("restore", "undo"),
+    *("accept", "activate", "add", "allow", "build", "cancel", "change", "compact", "compare"),
+    *("compute", "delete", "download", "draw", "embed", "empty", "explain", "export", "find"),
+    *("get", "import", "ingest", "keep", "list", "migrate", "patch", "plan", "post", "project"),
+    *("read", "reembed", "rename", "restore", "search", "suggest", "train", "undo"),
 }
 
 
