@@ -196,5 +196,6 @@ def test_the_nearest_frame_is_that_of_exact_distances(metric):
     query = far[0].astype(np.float32)
     found = KeyFrames(frames).nearest(query, metric)
     exact = distances.exact(vectors, query, metric).reshape(50, 8)
-    assert found.distances.tolist() == exact.min(axis=1).tolist()
-    assert found.frames.times.tolist() == (exact.argmin(axis=1) + 8 * np.arange(50)).tolist()
+    rows, away = found.exact(np.arange(50))
+    assert away.tolist() == exact.min(axis=1).tolist()
+    assert rows.tolist() == (exact.argmin(axis=1) + 8 * np.arange(50)).tolist()

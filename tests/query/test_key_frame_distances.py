@@ -29,11 +29,11 @@ def test_the_nearest_frame_of_each_video_is_that_of_comparing_all(frames, metric
     query = np.random.default_rng(8).normal(size=DIM).astype(np.float32)
     found = KeyFrames(frames).nearest(query, metric)
     away = distances.exact(frames.vectors, query, metric)
-    exact = found.distances(np.arange(VIDEOS))
+    nearest, exact = found.exact(np.arange(VIDEOS))
     for at, ordinal in enumerate(found.ordinals.tolist()):
         rows = np.flatnonzero(frames.ordinals == ordinal)
         best = rows[int(np.argmin(away[rows]))]
-        assert (found.rows[at], exact[at]) == (best, away[best])
+        assert (nearest[at], exact[at]) == (best, away[best])
         assert found.time_of(ordinal) == frames.times[best]
     assert found.time_of(5001) is None
     # Whatever may be within a distance is told, and little else.
