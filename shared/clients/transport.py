@@ -9,19 +9,18 @@ each API is written once and used both ways:
 
 import asyncio
 import copy
-import logging
 import random
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from json import JSONDecodeError
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from shared.clients.failures import PEER_AWAY, raise_for_problem, timed_out, unreachable
 from shared.clients.replicas import (
     MOST_CONNECTIONS,
     REPEATABLE,
@@ -29,10 +28,8 @@ from shared.clients.replicas import (
     ReplicaTransport,
     each_of,
 )
-from shared.core import deadline, errors, problem, trace
+from shared.core import deadline, errors, trace
 from shared.core.request_id import HEADER, current_request_id
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -46,10 +43,6 @@ _PAUSES_S = (0.1, 0.4)
 _AWAY_S = 60.0
 # If a caller that waits for less gets no answer, that says nothing about the service.
 _PATIENCE_S = 0.5
-
-
-PEER_AWAY = "peer_away"
-"""The member of a problem that says: not this service is away, but one that it asks."""
 
 
 @dataclass(frozen=True)
@@ -135,71 +128,10 @@ def _authorization(key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
-    """Raise the ISEError for a bad answer, whose body must have been read.
-
-    `within`: one of our services is the caller, so a refused key is not the user's fault.
-    """
-    if response.is_success:
-        return
-    try:
-        body = response.json()
-    except (JSONDecodeError, UnicodeDecodeError):
-        body = None
-    if not isinstance(body, dict):
-        body = {"detail": f"{response.request.url} answered {response.status_code}."}
-    error = problem.from_body(response.status_code, body)
-    url = response.request.url
-    raise _within(error, f"{url.scheme}://{url.netloc.decode()}") if within else error
-
-
-def _within(error: errors.ISEError, where: str) -> errors.ISEError:
-    """Return an error between services in the form shown to users, who did not configure them."""
-    if isinstance(error, errors.ForeignHost):
-        return errors.Unavailable(
-            f"The service at {where} doesn't accept this host name. Add it to "
-            "ISE_ALLOWED_HOSTS of that service."
-        )
-    if isinstance(error, errors.Unauthorized):
-        return errors.Unavailable(
-            f"The service at {where} refuses the key of the calling service: "
-            "ISE_API_KEY differs between them. Set the same key for all services and "
-            "restart them."
-        )
-    return error
-
-
 def _pauses(call: Call[Any], within: bool) -> Iterator[float]:
     """Yield the pauses before each retry of an interrupted or refused call."""
     if within and call.is_safe:
         yield from (random.uniform(0, longest) for longest in _PAUSES_S)  # noqa: S311
-
-
-def _timed_out(error: httpx.TransportError | TimeoutError) -> bool:
-    return isinstance(error, httpx.TimeoutException | TimeoutError)
-
-
-def _unreachable(
-    base_url: str, error: httpx.TransportError | TimeoutError, within: bool
-) -> errors.ISEError:
-    """Return the error for a call that got no answer, which is the network's fault or our own."""
-    if isinstance(error, httpx.LocalProtocolError):
-        log.error("a call to %s can't be made", base_url, exc_info=error)
-        return errors.ISEError(f"The call to {base_url} can't be made: {error}.")
-    if isinstance(error, httpx.PoolTimeout):
-        return errors.Unavailable(
-            f"All connections to {base_url} are in use by other calls; try again in a second.",
-            retry_after=1,
-        )
-    # The caller of our service needn't see addresses behind it.
-    extra = {PEER_AWAY: True} if within else {}
-    if _timed_out(error):
-        return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5, **extra)
-    return errors.Unavailable(
-        f"Nothing answers at {base_url} ({error}). Start the services with `ise up`.",
-        retry_after=5,
-        **extra,
-    )
 
 
 class Client:
@@ -243,7 +175,7 @@ class Client:
             except httpx.TransportError as error:
                 pause = None if isinstance(error, httpx.TimeoutException) else next(pauses, None)
                 if pause is None:
-                    raise _unreachable(self.base_url, error, self._within) from error
+                    raise unreachable(self.base_url, error, self._within) from error
             time.sleep(pause)
 
     @contextmanager
@@ -256,7 +188,7 @@ class Client:
                     raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
-            raise _unreachable(self.base_url, error, self._within) from error
+            raise unreachable(self.base_url, error, self._within) from error
 
     def _request(self, call: Call[Any]) -> dict[str, Any]:
         return call.with_headers(self._headers).request(self.base_url, self._within)
@@ -333,10 +265,10 @@ class AsyncClient:
             if isinstance(error, TimeoutError) and not limit.expired():
                 # Of a body that is passed on, for example.
                 raise
-            failure = _unreachable(self.base_url, error, self._within)
+            failure = unreachable(self.base_url, error, self._within)
             is_away = PEER_AWAY in failure.extra or not self._within
             is_patient = patience_s is None or patience_s >= _PATIENCE_S
-            if is_away and (not _timed_out(error) or is_patient):
+            if is_away and (not timed_out(error) or is_patient):
                 self._failed = time.monotonic(), failure.detail
             raise failure from error
         self._failed = None
@@ -364,7 +296,7 @@ class AsyncClient:
                     raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
-            raise _unreachable(self.base_url, error, self._within) from error
+            raise unreachable(self.base_url, error, self._within) from error
 
     async def close(self) -> None:
         await self._http.aclose()

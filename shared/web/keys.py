@@ -22,6 +22,8 @@ from shared.core.settings import LEAST_KEY
 
 # `#` begins a comment at the start of a word only, because keys may contain it.
 _COMMENT = re.compile(r"(?:^|\s)#")
+_OWN = "ISE_API_KEY"
+"""Label of the service's own key."""
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -55,7 +57,7 @@ class KeyRing:
     """
 
     def __init__(self, own: str | None, file: Path | None = None) -> None:
-        self._own = [Key("ISE_API_KEY", ALL, _digest(own.encode()))] if own else []
+        self._own = [Key(_OWN, ALL, _digest(own.encode()))] if own else []
         secret = own.encode() if own else os.urandom(32)
         self.secret = hmac.new(secret, b"signing", "sha256").digest()
         """Secret to sign with. Replicas share it by their key; without one, each has its own."""
@@ -126,6 +128,8 @@ def _key(words: list[str], before: Iterable[Key]) -> Key:
     label, scopes, secret = words
     if not _LABEL.fullmatch(label):
         raise ValueError("a label has up to 64 letters, digits, dots, dashes and underscores")
+    if label == _OWN:
+        raise ValueError(f"the label {_OWN} is that of the service's own key")
     try:
         allowed = frozenset(Scope(scope) for scope in scopes.split(","))
     except ValueError:

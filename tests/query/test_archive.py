@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI, Response
 
-from services.query.answering.archive import names_of
+from services.query.answering.archive import Archives, archive_of, names_of
+from services.query.api.archive import _ArchiveResponse
 from shared.clients.transport import AsyncClient
 from shared.core import deadline
 from shared.core.errors import Unavailable
@@ -118,6 +119,63 @@ def test_an_archive_whose_files_are_away_has_no_end(library, serve):
     assert b"missing.txt" not in body
     assert not zipfile.is_zipfile(io.BytesIO(body))
     assert service.app.state.archives.in_hand == 0
+
+
+def test_an_archive_waits_for_files_that_are_being_checked(library, serve):
+    """After a restart of the indexer, each large file is checked when it is first asked for."""
+    app, asked = FastAPI(), []
+
+    @app.get("/v1/images/{image_id}/file")
+    async def checked(image_id: str) -> Response:
+        asked.append(image_id)
+        if image_id != IDS[0] and asked.count(image_id) < 2:
+            raise Unavailable("It is being checked.", retry_after=0.1, checking=True)
+        return Response(image_id.encode(), media_type="video/mp4")
+
+    service = service_with(app, library, serve)
+    answer = service.send("POST", "/v1/archive", json={"ids": IDS})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert [archive.read(name) for name in archive.namelist()] == [one.encode() for one in IDS]
+    assert len(asked) == 7
+
+
+def test_a_client_that_leaves_an_archive_has_its_file_closed():
+    closed = []
+
+    class Film:
+        size = 100
+
+        async def pieces(self):
+            for _ in range(100):
+                yield b"x"
+
+        async def aclose(self):
+            closed.append(self)
+
+    async def fetch(_: str) -> Film:
+        return Film()
+
+    async def run() -> None:
+        gone = asyncio.Event()
+
+        async def receive():
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            if message.get("body"):
+                gone.set()
+                # A client that reads no more.
+                await asyncio.Event().wait()
+
+        places = Archives(1)
+        places.take()
+        parts = archive_of([Item(0, IDS[0])], ["a.mp4"], fetch)
+        response = _ArchiveResponse(parts, places, {})
+        await response({"type": "http"}, receive, send)
+        assert (len(closed), places.in_hand) == (1, 0)
+
+    asyncio.run(run())
 
 
 def test_only_so_many_archives_are_sent_at_once(library, serve):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.clients.transport import raise_for_problem
+from shared.clients.failures import raise_for_problem
 from shared.core.errors import NotFound
 from shared.evaluation import measure
 from shared.snapshots.items import Item

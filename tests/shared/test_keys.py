@@ -71,6 +71,7 @@ def test_each_key_is_compared_whichever_fits(file, monkeypatch):
         ("office read sha256:abc", "64 hexadecimal"),
         (f"office read SHA256:{'0' * 64}\nnext read SHA256:{'0' * 64}", "that of 'office' already"),
         (f"office read {KIOSK}\noffice write {KIOSK}2", "that of 'office' already"),
+        (f"ISE_API_KEY read {KIOSK}", "the label ISE_API_KEY is that of the service's own key"),
     ],
 )
 def test_a_line_that_is_none_is_told_by_its_number_and_without_its_key(tmp_path, line, told):

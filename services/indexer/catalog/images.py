@@ -14,7 +14,7 @@ from services.indexer.catalog.facts import put_facts
 from services.indexer.catalog.feature_places import FeaturePlace, put_features
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
-from services.indexer.catalog.known_file import KnownFile
+from services.indexer.catalog.known_file import KnownFile, known_files, with_features
 from services.indexer.catalog.locations import (
     Annotations,
     Bury,
@@ -31,7 +31,7 @@ from services.indexer.catalog.locations import (
     write_claims,
 )
 from services.indexer.catalog.remembering import recall, remember, remember_placeless
-from services.indexer.catalog.schema import features, images, locations, origins, tags
+from services.indexer.catalog.schema import features, images, locations, tags
 from services.indexer.catalog.second_files import promote_second_files
 from services.indexer.catalog.source_claims import dismiss_claimed
 from services.indexer.catalog.tagging import add_tags
@@ -230,19 +230,7 @@ class Images:
     def known(self, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
         """Return the subset of these ids that have features of all these fingerprints."""
         with self.database.read() as db:
-            return self._known(db, ids, fingerprints)
-
-    @staticmethod
-    def _known(db: Connection, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
-        wanted = set(fingerprints)
-        query = (
-            select(images.c.id)
-            .join(features, features.c.ordinal == images.c.ordinal)
-            .where(features.c.fingerprint.in_(wanted))
-            .group_by(images.c.id)
-            .having(func.count() == len(wanted))
-        )
-        return {row.id for row in among(db, query, images.c.id, ids)}
+            return with_features(db, ids, fingerprints)
 
     def held(
         self, files: Sequence[tuple[str, str]], fingerprints: Iterable[str]
@@ -250,34 +238,8 @@ class Images:
         """Return the known files by path and uri; files that are new, at least under this uri, are
         left out.
         """
-        paths = list({path for path, _ in files})
-        placed = select(locations, images.c.id).join(
-            images, images.c.ordinal == locations.c.ordinal
-        )
         with self.database.read() as db:
-            rows = list(among(db, placed, locations.c.path, paths))
-            keys: dict[int, set[str]] = {row.ordinal: set() for row in rows}
-            for tag in among(db, select(tags.c.ordinal, tags.c.key), tags.c.ordinal, list(keys)):
-                keys[tag.ordinal].add(tag.key)
-            versions: dict[tuple[str, str], set[int]] = {(row.path, row.uri): set() for row in rows}
-            claims = select(origins.c.path, origins.c.uri, origins.c.inode)
-            for one in among(db, claims, origins.c.path, [row.path for row in rows]):
-                versions[one.path, one.uri].add(one.inode)
-            known = self._known(db, [row.id for row in rows], fingerprints)
-        found = {
-            at: KnownFile(
-                row.id,
-                row.mtime_ns,
-                row.bytes,
-                versions[at],
-                keys[row.ordinal],
-                row.id in known,
-                row.ctime_ns,
-            )
-            for row in rows
-            if (at := (row.path, row.uri))
-        }
-        return {at: found[at] for at in files if at in found}
+            return known_files(db, files, fingerprints)
 
     def without_features(self, fingerprint: str) -> list[str]:
         """Ids of the images that have no features of this fingerprint."""

@@ -16,6 +16,8 @@ from shared.core.errors import Unavailable
 _REMEMBERED = 4096
 """Identities of verified files that are remembered, a few hundred bytes each."""
 _MOST_IN_HAND = 16
+_MOST_WAITING = 16
+"""Calls that wait for a file at once: each holds a thread, of which a service has 40."""
 _THREADS = 2
 _PIECE = 2**20
 SETTLED_S = 2.0
@@ -113,6 +115,7 @@ class VerifiedFiles:
         self._found: LRUCache[Identity, str] = LRUCache(_REMEMBERED)
         self._running: dict[Identity, _Verification] = {}
         self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self._threads = ThreadPoolExecutor(_THREADS, "verify")
         self._is_closed = False
 
@@ -138,7 +141,8 @@ class VerifiedFiles:
     def sha256_within(self, content: BinaryIO, seconds: float) -> str:
         """Return the same, reading the file in the background.
 
-        Raises Unavailable if that takes longer, and where too many files are read already.
+        Raises Unavailable if that takes longer, and where too many files are read already, or too
+        many calls wait.
         """
         identity = Identity.of(content)
         if (found := self.known(identity)) is not None:
@@ -146,10 +150,14 @@ class VerifiedFiles:
         running, is_new = self._joined(identity, _MOST_IN_HAND)
         if is_new:
             self._submit(running, content)
+        has_place = self._waiting.acquire(blocking=False)
         try:
-            return running.found.result(seconds)
+            return running.found.result(seconds if has_place else 0)
         except NotYet:
             raise running.unfinished() from None
+        finally:
+            if has_place:
+                self._waiting.release()
 
     def close(self) -> None:
         """End the reading in the background."""
@@ -164,12 +172,19 @@ class VerifiedFiles:
             with own:
                 self._run(running, own)
 
-        try:
-            self._threads.submit(run)
-        except RuntimeError as error:
+        def dropped() -> None:
             own.close()
+            running.found.set_exception(_stopped())
             self._forget(running)
-            raise _stopped() from error
+
+        try:
+            task = self._threads.submit(run)
+        except RuntimeError:
+            # Whoever waits for it gets the error from there.
+            dropped()
+            return
+        # Closing ends what has not begun; some may wait for it without a limit.
+        task.add_done_callback(lambda ended: dropped() if ended.cancelled() else None)
 
     def _joined(self, identity: Identity, most: int | None = None) -> tuple[_Verification, bool]:
         """Return the reading of a file, and whether it is a new one."""

@@ -3,9 +3,11 @@
 Only so many are sent at once, see `Archives`.
 """
 
+import asyncio
 import io
+import time
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -24,6 +26,8 @@ _UNSAFE = frozenset('<>:"|?*\\')
 _LONGEST = 200
 _FILE_S = 60.0
 """Time limit of one file's beginning; the archive as a whole has none."""
+_CHECKED_S = 300.0
+"""Time for which an archive waits while a large file is checked."""
 _LARGE = 2**31
 """Bytes from which a file's entry has room for longer lengths."""
 _AT_ONCE = 8
@@ -87,7 +91,7 @@ class Archives:
 
 async def archive_of(
     items: Sequence[Item], names: Sequence[str], fetch: Fetch
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Give the zip in parts. A file that can't be had is named in `missing.txt`.
 
     Raises Unavailable and the like where files can't be had now: the zip then has no end, so that
@@ -99,8 +103,7 @@ async def archive_of(
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for item, name in zip(items, names, strict=True):
             try:
-                with deadline.anew(_FILE_S):
-                    file = await fetch(item.id)
+                file = await _begun(fetch, item.id)
             except _PASSING:
                 raise
             except ISEError as error:
@@ -121,6 +124,22 @@ async def archive_of(
             archive.writestr(_MISSING, "".join(missing))
     for part in sink.taken():
         yield part
+
+
+async def _begun(fetch: Fetch, image_id: str) -> Fetched:
+    """Begin a file, once it is checked where that takes a while: after a restart, each large one is
+    checked when it is first asked for.
+    """
+    until = time.monotonic() + _CHECKED_S
+    while True:
+        try:
+            with deadline.anew(_FILE_S):
+                return await fetch(image_id)
+        except Unavailable as error:
+            pause_s = float(error.extra.get("retry_after") or 1)
+            if not error.extra.get("checking") or time.monotonic() + pause_s > until:
+                raise
+        await asyncio.sleep(pause_s)
 
 
 def names_of(items: Sequence[Item]) -> list[str]:

@@ -1,6 +1,7 @@
 """The original files of many pictures, as one zip."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Annotated
 
 import anyio.to_thread
@@ -96,13 +97,22 @@ class _ArchiveResponse(StreamingResponse):
     """Stream that holds a place among the archives until it ends, or its client leaves."""
 
     media_type = "application/zip"
-    places: Archives
+
+    def __init__(
+        self, parts: AsyncGenerator[bytes], places: Archives, headers: Mapping[str, str]
+    ) -> None:
+        """`places`: one of them is taken already."""
+        self._parts = parts
+        self._places = places
+        super().__init__(parts, headers=headers)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            # The file that is being sent is closed with it.
+            async with aclosing(self._parts):
+                await super().__call__(scope, receive, send)
         finally:
-            self.places.release()
+            self._places.release()
 
 
 async def _streamed(
@@ -127,9 +137,7 @@ async def _streamed(
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store",
     }
-    response = _ArchiveResponse(archive_of(found, names, fetch), headers=headers)
-    response.places = places
-    return response
+    return _ArchiveResponse(archive_of(found, names, fetch), places, headers)
 
 
 def _named(

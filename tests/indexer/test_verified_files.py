@@ -1,0 +1,72 @@
+"""Files that are verified in the background: who waits for them, and how that ends."""
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from services.indexer.storage import verified_files
+from services.indexer.storage.verified_files import VerifiedFiles
+from shared.core.errors import Unavailable
+from tests.indexer.running import until
+
+
+def in_a_thread(work) -> Future:
+    """Run in a thread that doesn't hold up the end of a test that fails."""
+    found: Future = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except Unavailable as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return found
+
+
+def open_files(folder: Path) -> int:
+    return sum(
+        entry.exists() and entry.resolve().parent == folder
+        for entry in Path("/proc/self/fd").iterdir()
+    )
+
+
+def test_closing_ends_all_that_wait(tmp_path):
+    """Two files are read at once: the third has not begun, and is waited for without a limit."""
+    verified = VerifiedFiles()
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        # Just written, so that reading it begins after a while.
+        path.write_bytes(path.name.encode())
+    for path in paths:
+        with path.open("rb") as content, pytest.raises(Unavailable, match="is being checked"):
+            verified.sha256_within(content, 0)
+    with paths[2].open("rb") as content:
+        last = in_a_thread(lambda: verified.sha256(content))
+        verified.close()
+        with pytest.raises(Unavailable, match="being stopped"):
+            last.result(20)
+        with pytest.raises(Unavailable, match="being stopped"):
+            verified.sha256_within(content, 5)
+    until(lambda: not open_files(tmp_path))
+
+
+def test_only_so_many_calls_wait(tmp_path, monkeypatch):
+    """Each holds a thread of the service: the others are told at once to come again."""
+    monkeypatch.setattr(verified_files, "_MOST_WAITING", 1)
+    verified = VerifiedFiles()
+    path = tmp_path / "film"
+    path.write_bytes(b"x")
+    with path.open("rb") as content:
+        first = in_a_thread(lambda: verified.sha256_within(content, 60))
+        until(lambda: verified._running)
+        with pytest.raises(Unavailable) as told:
+            verified.sha256_within(content, 60)
+        assert told.value.extra["checking"]
+        # It has a second or two to go, as the file was written just now.
+        assert not first.done()
+        assert len(first.result(60)) == 64
+        assert len(verified.sha256_within(content, 60)) == 64
+    verified.close()
