@@ -79,7 +79,7 @@ def learned_codes(
     dim = sample.shape[1]
     forms = _forms(dim) if len(lists) >= _WORTH_A_TRIAL else [CodeForm.usual(dim)]
     training = CodecTraining(sample, seed)
-    regions = []
+    regions: list[_Region] = []
     if len(forms) > 1:
         regions = _regions(vectors, lists, centroids, metric, np.random.default_rng(seed))
     if not regions:
