@@ -71,3 +71,16 @@ def test_where_exact_looks_cost_nothing_short_codes_are_chosen(collection, monke
 
 def _form(codes):
     return codes.bytes, codes.directions
+
+
+def test_a_part_of_too_few_rows_is_given_the_usual_codes(monkeypatch):
+    # Beside a few images lies one list of more rows than are looked at, as of blank pages.
+    few = np.arange(5 * 16, dtype=np.float32).reshape(5, 16)
+    vectors = np.concatenate([few, np.full((300, 16), 100, np.float32)])
+    lists = np.concatenate([np.zeros(5, np.int64), np.ones(300, np.int64)])
+    centroids = np.stack([few.mean(axis=0), vectors[-1]])
+    monkeypatch.setattr(code_choice, "_WORTH_A_TRIAL", 0)
+    monkeypatch.setattr(code_choice, "_MOST_ROWS", 100)
+    for seed in range(8):
+        _, codes = learned_codes(vectors, vectors, lists, centroids, Metric.L2, seed)
+        assert codes.bytes

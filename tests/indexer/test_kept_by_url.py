@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.indexer.care.backup import catalogue_of
+from services.indexer.care.check import findings
+from services.indexer.care.folder import opened
 from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.catalog.stored_names import upload_of
 from services.indexer.container import Container
@@ -41,6 +44,9 @@ def test_uploads_and_thumbnails_are_kept_at_the_url(start, s3, bucket, picture):
         assert not list(service.data.glob("images/*/*/*"))
         assert service.send(indexer.get_thumbnail(item.id))[0] == small
         service.send(indexer.delete_image(item.id))
+        # A file of the trash in the store is none that this folder lacks.
+        with opened(service.data, catalogue_of(service.data)) as folder:
+            assert [found.sentence for found in findings(folder)] == []
         service.send(curation.empty_trash())
         # In a store, files go after the answer.
         until(lambda: s3.keys(bucket) == [])

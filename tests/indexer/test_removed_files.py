@@ -2,10 +2,10 @@
 
 import io
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from services.indexer.catalog import removed_files
 from services.indexer.catalog.removed_files import RemovedFiles, UploadGone
@@ -146,7 +146,6 @@ def test_an_upload_that_fails_leaves_no_file(start, picture, monkeypatch):
             patched.setattr(service.parts.images, "record", refuse)
             with pytest.raises(Misconfigured):
                 service.add(picture(0))
-        service.parts.removal.tidy()
         assert stored(service) == []
         service.add(picture(0))
         assert len(stored(service)) == 1
@@ -154,18 +153,63 @@ def test_an_upload_that_fails_leaves_no_file(start, picture, monkeypatch):
 
 def test_what_an_upload_was_writing_is_not_recorded_once_it_was_given_up(images, entry, tmp_path):
     files = ImageFiles(tmp_path, 32, 1000)
-    writing, one = UploadFiles(files, images.database), entry("a")
+    removal = FileRemoval(files, images.database)
+    writing, one = UploadFiles(files, images.database, removal), entry("a")
     with writing.writing([one.id]) as names:
         place = writing.keep(names, one.id, "a.png", b"a")
-        RemovedFiles(images.database).abandon()
+        RemovedFiles(images.database).abandon_all()
         with pytest.raises(UploadGone):
             images.record([entry("a", path=place.path)], {}, uploads={})
     assert images.count() == 0
 
 
+def test_a_file_that_was_written_after_its_writer_was_taken_for_dead_is_removed(
+    images, entry, tmp_path
+):
+    files = ImageFiles(tmp_path, 32, 1000)
+    removal = FileRemoval(files, images.database)
+    writing, one = UploadFiles(files, images.database, removal), entry("a")
+    with suppress(UploadGone), writing.writing([one.id]) as names:
+        # Another worker starts, and sees none at work.
+        FileRemoval(files, images.database).start(is_alone=True)
+        place = writing.keep(names, one.id, "a.png", b"a")
+        images.record([entry("a", path=place.path)], {}, uploads={})
+    assert images.count() == 0
+    assert not files.has(names.new[one.id])
+    assert RemovedFiles(images.database).due("", 10) == []
+
+
+def test_an_upload_that_fails_once_it_is_recorded_keeps_its_file(images, entry, tmp_path):
+    files = ImageFiles(tmp_path, 32, 1000)
+    removal = FileRemoval(files, images.database)
+    writing, one = UploadFiles(files, images.database, removal), entry("a")
+    with suppress(Killed), writing.writing([one.id]) as names:
+        place = writing.keep(names, one.id, "a.png", b"a")
+        images.record([entry("a", path=place.path)], {}, uploads={})
+        raise Killed
+    assert files.has(names.new[one.id])
+
+
+def test_a_start_on_a_full_disk_goes_on(images, entry, tmp_path, monkeypatch):
+    files = ImageFiles(tmp_path, 32, 1000)
+    removal = FileRemoval(files, images.database)
+    RemovedFiles(images.database).begin(["uploads/a"])
+    monkeypatch.setenv(failpoints.VARIABLE, "catalogue.commit=full")
+    failpoints._armed.cache_clear()
+    try:
+        removal.start(is_alone=True)
+    finally:
+        monkeypatch.undo()
+        failpoints._armed.cache_clear()
+    assert RemovedFiles(images.database).due("", 10) == []
+    removal.start(is_alone=True)
+    assert RemovedFiles(images.database).due("", 10) == []
+
+
 def test_of_two_uploads_of_a_picture_at_once_one_file_stays(images, entry, tmp_path):
     files = ImageFiles(tmp_path, 32, 1000)
-    writing, one = UploadFiles(files, images.database), entry("a")
+    removal = FileRemoval(files, images.database)
+    writing, one = UploadFiles(files, images.database, removal), entry("a")
     with writing.writing([one.id]) as first, writing.writing([one.id]) as second:
         for names in (first, second):
             place = writing.keep(names, one.id, "a.png", b"a")
@@ -177,12 +221,15 @@ def test_of_two_uploads_of_a_picture_at_once_one_file_stays(images, entry, tmp_p
 
 
 def test_a_picture_whose_file_is_missing_gets_it_by_an_upload(service, picture):
-    [item] = service.add(picture(0))
+    [item] = service.add(("castle.png", picture(0)))
+    service.add(("keep.png", picture(0)))
     (lost,) = stored(service)
     lost.unlink()
-    service.add(picture(0))
+    service.add(("tower.png", picture(0)))
     assert service.send(indexer.get_image_file(item.id))[0] == picture(0)
-    assert len(service.parts.images.places(item.id)) == 1
+    names = {"castle.png", "keep.png", "tower.png"}
+    assert set(service.send(indexer.get_image(item.id)).uris) == names
+    assert len({place.path for place in service.parts.images.places(item.id)}) == 1
 
 
 def test_an_upload_of_an_older_version_keeps_its_name_until_it_is_deleted(start, picture):
@@ -247,11 +294,25 @@ def test_a_thumbnail_whose_maker_was_killed_goes_with_the_second_removal(
         assert RemovedFiles(service.parts.database).due("", 10) == []
 
 
+def test_of_two_workers_that_remove_a_thumbnail_neither_takes_it_for_the_second_time(images):
+    listed, name = RemovedFiles(images.database), thumbnail("a")
+    with images.database.write() as db:
+        removed_files.release(db, {"a": []})
+    assert listed.due("", 10) == [name]
+    for _ in range(2):
+        listed.forget([name])
+    with images.database.read() as db:
+        rows = db.execute(select(removed_files.removed_files)).all()
+    assert [(row.name, row.state) for row in rows] == [(name, "again")]
+
+
 def test_files_that_cannot_be_removed_stay_listed_and_are_tried_again(
     images, entry, tmp_path, monkeypatch
 ):
     files = ImageFiles(tmp_path, 32, 1000)
-    writing, entries = UploadFiles(files, images.database), [entry(one) for one in "abcde"]
+    removal, listed = FileRemoval(files, images.database), RemovedFiles(images.database)
+    writing = UploadFiles(files, images.database, removal)
+    entries = [entry(one) for one in "abcde"]
     ids = [one.id for one in entries]
     with writing.writing(ids) as names:
         for content, image_id in zip("abcde", ids, strict=True):
@@ -262,7 +323,6 @@ def test_files_that_cannot_be_removed_stay_listed_and_are_tried_again(
     # One came again meanwhile, by another way: its file is needed no more.
     images.record([entry("b", path="/b.png")], {})
     assert Trash(images.database).purge(None) == 4
-    removal, listed = FileRemoval(files, images.database), RemovedFiles(images.database)
     # The first of all, which holds up none that come after it.
     stuck = max(names.new.values())
     monkeypatch.setattr(file_removal, "_AT_ONCE", 2)

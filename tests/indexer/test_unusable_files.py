@@ -1,11 +1,13 @@
 """Files whose pictures can't be read aren't read again, unless something changed."""
 
 import os
+from hashlib import sha256
 
 import pytest
+from sqlalchemy import update
 
 from services.embedder.config import EmbedderSettings
-from services.indexer.catalog import unusable_files
+from services.indexer.catalog import schema, unusable_files
 from services.indexer.catalog.unusable_files import UnusableFile, UnusableFiles
 from shared.core.errors import BadImage
 from shared.media import decoders
@@ -67,6 +69,17 @@ def test_a_file_that_changed_is_tried_again(source, work, picture):
     assert work(source) == (1, 1, COUNT - 1)
     (source / "4.png").write_bytes(b"broken in another way")
     assert work(source) == (1, 1, COUNT - 1)
+
+
+def test_a_picture_that_has_features_is_none_of_them(service, folder_of, work, picture):
+    root = folder_of({"broken.png": picture(0)[:60], "good.png": 99})
+    assert work(root) == (2, 2, 1)
+    good = sha256((root / "good.png").read_bytes()).hexdigest()
+    # As a RAW file that can't be decoded, and is the second one of an image.
+    with service.parts.database.write() as db:
+        db.execute(update(schema.unusable_files).values(sha256=good))
+    os.utime(root / "good.png", ns=(1, 1))
+    assert work(root) == (1, 0, 1)
 
 
 def test_other_decoders_and_limits_try_again(source, work, monkeypatch, service):

@@ -23,6 +23,8 @@ from shared.core.errors import Misconfigured, NotFound
 from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
+_UPLOADS = "/images/uploads/"
+
 
 @dataclass(frozen=True)
 class DataFolder:
@@ -93,15 +95,17 @@ class DataFolder:
             rows = db.execute(
                 select(images.c.id, images.c.sha256, locations.c.path, second.label("second"))
                 .join(locations, locations.c.ordinal == images.c.ordinal)
-                .where(locations.c.path.contains("/images/uploads/"), locations.c.path.like("/%"))
+                .where(locations.c.path.contains(_UPLOADS), locations.c.path.like("/%"))
             )
             # A source's folder may be called so too.
             found = [(row.id, row.second or row.sha256, row.path) for row in rows]
             for image_id, files in kept_for_trash(db).images.items():
                 found += [(image_id, sha256, path) for path, sha256 in files.items()]
+            # Those in an object store are no files of this folder.
+            here = [one for one in found if one[2].startswith("/") and _UPLOADS in one[2]]
             return {
                 name: (image_id, sha256)
-                for image_id, sha256, path in found
+                for image_id, sha256, path in here
                 if (name := upload_of(image_id, path)) is not None
             }
 

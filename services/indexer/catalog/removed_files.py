@@ -70,14 +70,23 @@ class RemovedFiles:
         with self._database.note() as db:
             _list(db, names, _WRITING, self._now(db))
 
-    def abandon(self, names: Sequence[str] | None = None) -> None:
-        """Note that files whose writing began are not going to be recorded; None: any."""
+    def abandon(self, names: Mapping[str, str]) -> None:
+        """Note that files, by the ids of their images, are written no more; those that were
+        recorded stay.
+
+        Also one that is no longer listed: others took its writer for dead, and removed what was
+        there then.
+        """
+        with self._database.write() as db:
+            live = uploads_of(db, list(names))
+            left = [name for image_id, name in names.items() if name not in live.get(image_id, {})]
+            _list(db, left, _DUE)
+
+    def abandon_all(self) -> None:
+        """Note that no file is being written any more."""
         with self._database.note() as db:
-            for some in [None] if names is None else some_of(names):
-                change = update(removed_files).where(removed_files.c.state == _WRITING)
-                if some is not None:
-                    change = change.where(removed_files.c.name.in_(some))
-                db.execute(change.values(state=_DUE))
+            change = update(removed_files).where(removed_files.c.state == _WRITING)
+            db.execute(change.values(state=_DUE))
 
     def expire(self) -> None:
         """Abandon files whose writers were killed long ago."""
@@ -103,12 +112,15 @@ class RemovedFiles:
         """
         with self._database.note() as db:
             for some in some_of(names):
-                its = removed_files.c.name.in_(some)
-                is_first = removed_files.c.name.startswith(THUMBNAILS)
-                is_first &= removed_files.c.state == _DUE
-                db.execute(delete(removed_files).where(its, ~is_first))
+                its, now = removed_files.c.name.in_(some), self._now(db)
+                is_thumbnail = removed_files.c.name.startswith(THUMBNAILS)
+                is_first = and_(is_thumbnail, removed_files.c.state == _DUE)
+                # Another worker removed it for the first time, just now.
+                is_early = removed_files.c.since >= now - _MADE_S
+                is_early = and_(is_thumbnail, removed_files.c.state == _AGAIN, is_early)
+                db.execute(delete(removed_files).where(its, ~is_first, ~is_early))
                 change = update(removed_files).where(its, is_first)
-                db.execute(change.values(state=_AGAIN, since=self._now(db)))
+                db.execute(change.values(state=_AGAIN, since=now))
 
     def _now(self, db: Connection) -> float:
         return float(db.execute(select(self._database.kind.now)).scalar_one())

@@ -8,7 +8,7 @@ import hashlib
 import re
 import uuid
 
-_UPLOAD = re.compile(r"(?:.*/)?(uploads/[0-9a-f]{2}/([0-9a-f]{64})(?:-[0-9a-f]+)?)")
+_UPLOAD = re.compile(r"(?:.*/)?(uploads/[0-9a-f]{2}/([0-9a-f]{64})(?:-[0-9a-f]+)?)", re.DOTALL)
 _TOKEN = 16
 
 

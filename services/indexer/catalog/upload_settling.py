@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select, update
 
-from services.indexer.catalog.bulk_sql import some_of
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.removed_files import release, take_written, uploads_of
 from services.indexer.catalog.schema import locations
@@ -33,7 +32,16 @@ def settled(db: Connection, entries: Sequence[Entry], missing: Mapping[str, str]
                 entry = replace(entry, place=replace(entry.place, path=next(iter(its.values()))))
         found.append(entry)
     take_written(db, written)
-    for some in some_of(sorted(missing.values())):
-        db.execute(delete(locations).where(locations.c.path.in_(some)))
+    for entry in found:
+        if (former := missing.get(entry.id)) is not None:
+            _take_over(db, former, entry.place.path)
     release(db, needless)
     return found
+
+
+def _take_over(db: Connection, former: str, path: str) -> None:
+    """Put a file in the stead of one that is missing, under all of its uris."""
+    there = select(locations.c.uri).where(locations.c.path == path)
+    its = locations.c.path == former
+    db.execute(update(locations).where(its, locations.c.uri.not_in(there)).values(path=path))
+    db.execute(delete(locations).where(its))

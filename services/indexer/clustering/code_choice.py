@@ -79,10 +79,12 @@ def learned_codes(
     dim = sample.shape[1]
     forms = _forms(dim) if len(lists) >= _WORTH_A_TRIAL else [CodeForm.usual(dim)]
     training = CodecTraining(sample, seed)
-    if len(forms) == 1:
+    regions: list[_Region] = []
+    if len(forms) > 1:
+        regions = _regions(vectors, lists, centroids, metric, np.random.default_rng(seed))
+    if not regions:
         form = forms[0]
         return training.codec(form), Codes(directions=form.directions, bytes=form.code_size)
-    regions = _regions(vectors, lists, centroids, metric, np.random.default_rng(seed))
     trials = []
     # A search by codes leaves faiss on one thread.
     with one_faiss_thread():

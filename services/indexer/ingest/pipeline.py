@@ -216,9 +216,10 @@ class Ingest:
         digests = {read.file.path: read.digest for read in reads if read.data is not None}
         # A file of a pair may be that of an image whose id is by the other one.
         owners = self._owners.at(digests) if digests else {}
-        ids = {owners.get(path) or id_of_sha256(digest) for path, digest in digests.items()}
-        known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
-        reads = self._broken.told(reads, digests.values())
+        ids = {path: owners.get(path) or id_of_sha256(digest) for path, digest in digests.items()}
+        known = self._images.known(sorted(ids.values()), self._pair.all) if ids else set[str]()
+        # An image that has features needs no decoding any more.
+        reads = self._broken.told(reads, [digests[at] for at, i in ids.items() if i not in known])
         found = [self._picture(read, owners.get(read.file.path), known) for read in reads]
         return [picture for picture in found if picture is not None]
 

@@ -71,7 +71,7 @@ class Uploads:
         self._publisher = collection.publisher
         self._gate = collection.gate
         self._features = features
-        self._files = UploadFiles(files, collection.images.database)
+        self._files = UploadFiles(files, collection.images.database, collection.removal)
         self._batch = batch
 
     def add(

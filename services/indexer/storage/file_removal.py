@@ -34,7 +34,11 @@ class FileRemoval:
     def start(self, is_alone: bool) -> None:
         """Go on with what is due. is_alone: no other worker is writing files."""
         if is_alone:
-            self._listed.abandon()
+            try:
+                self._listed.abandon_all()
+            except (ISEError, OSError, SQLAlchemyError) as error:
+                # The disk may be full, where a collection can be searched still.
+                log.warning("files of uploads that were interrupted are removed later: %s", error)
         self.begin()
 
     def begin(self) -> None:

@@ -11,6 +11,7 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.locations import Place
 from services.indexer.catalog.removed_files import RemovedFiles
 from services.indexer.catalog.stored_names import new_upload, upload_of
+from services.indexer.storage.file_removal import FileRemoval
 from services.indexer.storage.image_files import ImageFiles
 from shared.core.errors import ISEError
 
@@ -31,9 +32,10 @@ class UploadNames:
 class UploadFiles:
     """Writes the files of uploads, none of which is left behind if it isn't recorded."""
 
-    def __init__(self, files: ImageFiles, database: Database) -> None:
+    def __init__(self, files: ImageFiles, database: Database, removal: FileRemoval) -> None:
         self._files = files
         self._listed = RemovedFiles(database)
+        self._removal = removal
 
     @contextmanager
     def writing(self, ids: Sequence[str]) -> Iterator[UploadNames]:
@@ -59,9 +61,11 @@ class UploadFiles:
             yield names
         except BaseException:
             try:
-                self._listed.abandon(list(names.new.values()))
-            except (ISEError, SQLAlchemyError) as error:
+                self._listed.abandon(names.new)
+            except (ISEError, OSError, SQLAlchemyError) as error:
                 log.warning("files of an upload that failed are removed later: %s", error)
+            # At once: on a full disk, whoever tries again needs their room.
+            self._removal.begin()
             raise
 
     def keep(self, names: UploadNames, image_id: str, uri: str, data: bytes) -> Place:
