@@ -60,7 +60,7 @@ def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monk
     assert all(service.finds_itself(picture(seed)) for seed in range(7))
 
 
-def test_networks_that_no_kept_snapshot_has_go_after_a_day(start, folder_of, picture, monkeypatch):
+def test_networks_that_no_kept_snapshot_has_go_after_a_week(start, folder_of, picture, monkeypatch):
     kept = "services.indexer.publishing.retention"
     monkeypatch.setattr(f"{kept}._KEPT_SNAPSHOTS", 1)
     monkeypatch.setattr(f"{kept}._KEPT_MILESTONES", 1)
@@ -78,7 +78,7 @@ def test_networks_that_no_kept_snapshot_has_go_after_a_day(start, folder_of, pic
         service.add(picture(90))
         assert stored() == {*first, second}
         for name in (*first, second):
-            os.utime(networks / name, (0, time.time() - 25 * 3600))
+            os.utime(networks / name, (0, time.time() - 8 * 24 * 3600))
         service.add(picture(91))
         assert stored() == {second}
         assert service.tagged("dog")

@@ -181,9 +181,9 @@ def test_what_cannot_be_read_as_one_part_gets_all(path, asked):
 
 
 def test_if_range_sends_all_of_what_has_changed(path):
-    for same in (ETAG, MODIFIED):
-        assert ask(path, range="bytes=0-1", if_range=same).status_code == 206
-    for other in (f"W/{ETAG}", '"other"', "Mon, 01 Jan 2024 00:00:00 GMT"):
+    assert ask(path, range="bytes=0-1", if_range=ETAG).status_code == 206
+    # A date is no proof where there is a tag: another file of the image may have the same one.
+    for other in (f"W/{ETAG}", '"other"', MODIFIED):
         answer = ask(path, range="bytes=0-1", if_range=other)
         assert (answer.status_code, answer.content) == (200, DATA)
 

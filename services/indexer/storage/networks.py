@@ -26,8 +26,8 @@ _TERMS = "terms.json"
 _REPORT = "report.json"
 _WEIGHTS = "network.safetensors"
 FILES = (_TERMS, _REPORT, _WEIGHTS)
-_GRACE_S = 24 * 3600
-"""How long a network stays that no snapshot names: one may just be made with it, or be served."""
+_GRACE_S = 7 * 24 * 3600
+"""How long a network stays that no snapshot names: one may be made with it, or be served still."""
 
 
 class Networks:
@@ -80,7 +80,7 @@ class Networks:
         return TrainingReport.model_validate_json(text).calibration
 
     def remove_unless(self, named: Set[str]) -> None:
-        """Remove networks that no snapshot names, a day after they were stored."""
+        """Remove networks that no snapshot names, a week after they were stored."""
         before = time.time() - _GRACE_S
         current = self.current()
         folders = self._folder.iterdir() if self._folder.is_dir() else ()
