@@ -114,7 +114,8 @@ def create_app(
         if drift is not None and not drift.served:
             return drifted(drift.model, drift.distance).detail
         behind = follower.warning if follower is not None else None
-        return behind or embedders.away or files.away
+        sending: AsyncClient = app.state.sending
+        return behind or embedders.away or files.away or sending.away
 
     app = create_service(
         "query",

@@ -117,6 +117,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "draw_upload": {"body": ("WhyForm", {"file": picture, "to": image})},
             "get_image": {"image_id": image},
             "get_image_file": {"image_id": image},
+            "allow_image_file": {"image_id": image},
             "get_thumbnail": {"image_id": image},
             "get_image_shapes": {"body": ("ShapesRequest", {"ids": [image]})},
             "keep_upload": {"body": ("UploadForm", {"file": picture})},
