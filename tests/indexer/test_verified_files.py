@@ -56,17 +56,24 @@ def test_closing_ends_all_that_wait(tmp_path):
 def test_only_so_many_calls_wait(tmp_path, monkeypatch):
     """Each holds a thread of the service: the others are told at once to come again."""
     monkeypatch.setattr(verified_files, "_MOST_WAITING", 1)
+    goes_on = threading.Event()
+    digest = verified_files._Verification._digest
+
+    def held(*args) -> str:
+        assert goes_on.wait(60)
+        return digest(*args)
+
+    monkeypatch.setattr(verified_files._Verification, "_digest", held)
     verified = VerifiedFiles()
     path = tmp_path / "film"
     path.write_bytes(b"x")
     with path.open("rb") as content:
         first = in_a_thread(lambda: verified.sha256_within(content, 60))
-        until(lambda: verified._running)
+        until(lambda: not verified._waiting._value)
         with pytest.raises(Unavailable) as told:
             verified.sha256_within(content, 60)
         assert told.value.extra["checking"]
-        # It has a second or two to go, as the file was written just now.
-        assert not first.done()
+        goes_on.set()
         assert len(first.result(60)) == 64
         assert len(verified.sha256_within(content, 60)) == 64
     verified.close()
