@@ -79,7 +79,7 @@ def test_a_picture_that_has_features_is_none_of_them(service, folder_of, work, p
     with service.parts.database.write() as db:
         db.execute(update(schema.unusable_files).values(sha256=good))
     os.utime(root / "good.png", ns=(1, 1))
-    assert work(root) == (1, 0, 1)
+    assert work(root)[1:] == (0, 1)
 
 
 def test_other_decoders_and_limits_try_again(source, work, monkeypatch, service):
