@@ -101,6 +101,11 @@ def once_checked(http: httpx.Client, image_id: str, part: str | None = None) -> 
     return answer
 
 
+def settles_in(path: Path) -> float:
+    with path.open("rb") as content:
+        return verified_files.Identity.of(content).settles_in
+
+
 def open_files(path: Path) -> int:
     """Descriptors of this process, which all services of a test run in."""
     found = 0
@@ -150,9 +155,11 @@ def test_a_client_that_leaves_has_the_file_closed(serve, film, by):
     made(film, size=64 * MIB)
     service, (its,) = serve(film)
     http = service.http if by == "indexer" else service.query_http
-    # Until it is checked, it isn't sent.
+    # A file that was written just now is sent from a copy.
+    until(lambda: not settles_in(film))
     assert once_checked(http, its, "0-9").status_code == 206
     with http.stream("GET", f"/v1/images/{its}/file") as answer:
+        assert answer.status_code == 200
         next(answer.iter_raw(1000))
         assert open_files(film) == 1
     until(lambda: not open_files(film))
