@@ -18,7 +18,7 @@ _TEMPERATURE = 0.05
 
 @dataclass(frozen=True)
 class Seen:
-    """What a search sees.
+    """Evidence of a search, and what its hits are among themselves.
 
     among: cosines of the first hits to each other. labels: of the first hits. sizes: pictures of
     each label in the collection.
@@ -31,7 +31,7 @@ class Seen:
 
 
 def standard(seen: Seen, chances: Rows) -> Rows:
-    """Those of the product."""
+    """Return the features that the product has."""
     return presence_features(seen.evidence, chances)
 
 
@@ -97,7 +97,7 @@ def neighbours(seen: Seen, chances: Rows) -> Rows:
 
 
 def agreement(seen: Seen, chances: Rows) -> Rows:
-    """Whether the hits carry one label or many: their largest shares and entropies."""
+    """Tell whether the hits carry one label or many: their largest shares and entropies."""
     labels = seen.labels
     found = [np.unique(labels[:count], return_counts=True)[1].max() / count for count in (3, 5, 10)]
     distinct, place = np.unique(labels, return_inverse=True)

@@ -58,8 +58,8 @@ from shared.web.service import create_service
 DESCRIPTION = """Ranks clusters by L2, probes the top ones, re-ranks exactly by L2 or cosine, and
 says how right its answer is."""
 
-_FILES_AT_ONCE = 256
-"""Files that are passed on at once."""
+_FILES_AT_ONCE, _FILES_OF_ONE = 256, 64
+"""Files that are passed on at once, to all and to one caller: readers take as long as they like."""
 
 
 def create_app(
@@ -169,11 +169,15 @@ def create_app(
     app.state.uploading = indexer or AsyncClient(
         settings.url_of("indexer"), key, within=True, connections=settings.uploads_at_once
     )
+    app.state.files = Places(_FILES_AT_ONCE, "files", most_of_one=_FILES_OF_ONE)
+    app.state.archives = Archives()
     # Another one, as a player that pauses keeps its connection.
     app.state.sending = indexer or AsyncClient(
-        settings.url_of("indexer"), key, within=True, connections=_FILES_AT_ONCE
+        settings.url_of("indexer"),
+        key,
+        within=True,
+        connections=_FILES_AT_ONCE + app.state.archives.limit,
     )
-    app.state.archives = Archives()
     app.state.surveys = Surveys()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)

@@ -1,7 +1,7 @@
 """Another service's answer, sent on while it arrives."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import httpx
 from starlette.responses import StreamingResponse
@@ -17,9 +17,14 @@ class PassedOn(StreamingResponse):
     ends before the announced length.
     """
 
-    def __init__(self, found: httpx.Response, headers: Mapping[str, str]) -> None:
-        """`found`: an answer that was opened, and whose body wasn't read yet."""
+    def __init__(
+        self, found: httpx.Response, headers: Mapping[str, str], on_end: Callable[[], None]
+    ) -> None:
+        """`found`: an answer that was opened, and whose body wasn't read yet. `on_end`: called once
+        it is closed.
+        """
         self._found = found
+        self._on_end = on_end
         media_type = found.headers.get("Content-Type")
         super().__init__(found.aiter_raw(), found.status_code, headers, media_type)
 
@@ -30,4 +35,5 @@ class PassedOn(StreamingResponse):
             # The server closes the connection, as the answer has no end.
             log.warning("an answer ends before its time: %s", error or type(error).__name__)
         finally:
+            self._on_end()
             await self._found.aclose()

@@ -63,7 +63,8 @@ class Places:
 
     A call is let in as a whole while fewer are in hand. `patience_s`: how long a body may take
     before its places are lent; infinite: they never are. `most_each`: most places that one call
-    counts for.
+    counts for. `most_of_one`: most that one client holds, though nobody else wants any: where calls
+    last for as long as a client likes, whoever came later would find none.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Places:
         what: str,
         patience_s: float = PATIENCE_S,
         most_each: int | None = None,
+        most_of_one: int | None = None,
     ) -> None:
         self.limit = limit
+        self.most_of_one = most_of_one or limit
         self.most_each = most_each or 2**31
         self.what = what
         self.patience_s = patience_s
@@ -103,6 +106,9 @@ class Places:
             self.shares.refused(client, is_bulk)
             raise self._busy(self.in_hand)
         self.shares.seen(client)
+        if (own := self.shares.held(client)) >= self.most_of_one < self.limit:
+            self.refused += min(count, self.most_each)
+            raise self._busy(own)
         share = self.shares.share(client, limit, is_bulk)
         if share < limit and (held := self.shares.held(client)) >= share:
             self.refused += min(count, self.most_each)

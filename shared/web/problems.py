@@ -212,6 +212,7 @@ UNKNOWN_TERM = UnknownTerm(
 BUSY = Overloaded("256 images are in hand already; try again in a second.", retry_after=1)
 BEHIND = Behind("Version 12.3 hasn't arrived here yet; version 12.2 is served.", retry_after=1)
 SEARCHES = Overloaded("32 searches are in hand already; try again in a second.", retry_after=1)
+FILES = Overloaded("64 files are in hand already; try again in a second.", retry_after=1)
 ARCHIVES = Overloaded("8 archives are being downloaded already; try again later.", retry_after=10)
 TRAINING = Overloaded("A training is already running; only one can run at a time.", retry_after=10)
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -163,6 +164,25 @@ def test_a_client_that_leaves_has_the_file_closed(serve, film, by):
         next(answer.iter_raw(1000))
         assert open_files(film) == 1
     until(lambda: not open_files(film))
+
+
+def test_one_caller_holds_only_some_of_the_places_for_files(serve, film, monkeypatch):
+    monkeypatch.setattr("services.query.app._FILES_OF_ONE", 2)
+    made(film, size=64 * MIB)
+    service, (its,) = serve(film)
+    assert once_checked(service.query_http, its, "0-9").status_code == 206
+    with ExitStack() as held:
+        for _ in range(2):
+            # Sent once it is read: until then it stays open.
+            reading = service.query_http.stream("GET", f"/v1/images/{its}/file")
+            assert held.enter_context(reading).status_code == 200
+        refused = ask(service.query_http, its, "0-9")
+        assert refused.status_code == 429
+        assert "2 files are in hand already" in refused.json()["detail"]
+    # A call that failed holds none, either.
+    for _ in range(3):
+        assert ask(service.query_http, "0" * 64).status_code == 404
+    until(lambda: ask(service.query_http, its, "0-9").status_code == 206)
 
 
 @pytest.mark.parametrize("is_swapped", [True, False], ids=["swapped", "rewritten in place"])

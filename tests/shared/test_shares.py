@@ -211,3 +211,13 @@ def test_bulk_work_of_many_clients_leaves_room_and_counts_what_it_holds() -> Non
     first.leave()
     first.leave()
     assert (places.shares.held("one"), places.in_hand) == (0, 0)
+
+
+def test_one_client_has_no_more_than_its_most_though_nobody_else_wants_any():
+    places = Places(8, "files", most_of_one=3)
+    held = [places.enter(client="greedy") for _ in range(3)]
+    with pytest.raises(Overloaded, match="3 files are in hand"):
+        places.enter(client="greedy")
+    places.enter(client="other").leave()
+    held[0].leave()
+    places.enter(client="greedy")

@@ -14,7 +14,7 @@ from shared.objects.file import Stamp
 
 
 class BrokenFiles:
-    """What is known of them under the present decoders and limits."""
+    """Reads and notes files that the present decoders can't read within the present limits."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -14,15 +14,18 @@ from shared.core.budget import charge
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
 from shared.web.admission import JSON, QUICK, admits
+from shared.web.callers import caller_of
 from shared.web.conditional import IS_HEAD
 from shared.web.file_cookie import SECONDS, set_cookie
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, FileUri, forwarded
 from shared.web.passed_on import PassedOn
+from shared.web.places import Places
 from shared.web.problems import (
     BAD_IMAGE,
     DAMAGED,
     DISK_FULL,
+    FILES,
     NO_IMAGE,
     NO_INDEXER,
     OUTSIDE_RANGE,
@@ -40,7 +43,7 @@ router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute
     "/{image_id:path}/file",
     summary="Get the original file of an image",
     response_class=Response,
-    responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, NO_INDEXER),
+    responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, FILES, NO_INDEXER),
 )
 @needs(Scope.READ)
 async def get_image_file(request: Request, image_id: str, uri: FileUri = None) -> Response:
@@ -48,8 +51,14 @@ async def get_image_file(request: Request, image_id: str, uri: FileUri = None) -
     JPEG, which are one image, the JPEG, unless `uri` names the other.
     """
     client: AsyncClient = request.app.state.sending
-    found = await client.open(_asked(request, image_id, "file", uri))
-    return PassedOn(found, FENCED | _BY_COOKIE | forwarded(found.headers))
+    places: Places = request.app.state.files
+    place = places.enter(client=caller_of(request.scope).name)
+    try:
+        found = await client.open(_asked(request, image_id, "file", uri))
+    except BaseException:
+        place.leave()
+        raise
+    return PassedOn(found, FENCED | _BY_COOKIE | forwarded(found.headers), place.leave)
 
 
 @router.post(

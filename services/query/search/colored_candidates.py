@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where candidates come from.
+    """Source of candidates: what they were chosen by.
 
     nprobe: clusters that were looked at; None: all that may match were. is_whole: no other image
     may match. combination: the parts that are compared by vectors, if there are several. prepared:

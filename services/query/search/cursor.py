@@ -116,7 +116,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class AnswerKind:
-    """What the answers to all pages of a search have in common.
+    """Kind of answer, which all pages of a search have in common.
 
     terms: hash of how they were read, empty where as written.
     """
