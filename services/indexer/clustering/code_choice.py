@@ -5,7 +5,6 @@ collection: so some forms are tried at the build. What is compared is counted, a
 that were measured once: a choice by the clock would differ from one build to the next.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +25,8 @@ from shared.maths.distances import prepared
 
 # Fewer rows are searched in hundredths of a millisecond with any codes.
 _WORTH_A_TRIAL = 30_000
-# Parts of the collection that are looked at, and the most rows of all of them, or floats. One large
-# part holds all the lists that a search looks at; several small ones would tell of too few.
-_REGIONS = 1
+# The most rows of the part of the collection that is looked at, or floats. One large part holds all
+# the lists that a search looks at; several small ones would tell of too few.
 _MOST_ROWS = 2**17
 _MOST_FLOATS = 2**25
 _QUERIES = 128
@@ -79,10 +77,10 @@ def learned_codes(
     dim = sample.shape[1]
     forms = _forms(dim) if len(lists) >= _WORTH_A_TRIAL else [CodeForm.usual(dim)]
     training = CodecTraining(sample, seed)
-    regions: list[_Region] = []
+    region = None
     if len(forms) > 1:
-        regions = _regions(vectors, lists, centroids, metric, np.random.default_rng(seed))
-    if not regions:
+        region = _region(vectors, lists, centroids, metric, np.random.default_rng(seed))
+    if region is None:
         form = forms[0]
         return training.codec(form), Codes(directions=form.directions, bytes=form.code_size)
     trials = []
@@ -90,7 +88,7 @@ def learned_codes(
     with one_faiss_thread():
         for form in forms:
             codec = training.codec(form, _TRIAL_POINTS)
-            trials.append(_trial(form, codec, regions, len(centroids), dim))
+            trials.append(_trial(form, codec, region, len(centroids), dim))
     best = min(range(len(trials)), key=lambda number: trials[number].cost)
     if trials[best].cost > _LESS * trials[0].cost:
         best = 0
@@ -98,7 +96,7 @@ def learned_codes(
         directions=forms[best].directions,
         bytes=forms[best].code_size,
         targets=list(TARGETS),
-        rows=sum(len(region.points) for region in regions),
+        rows=len(region.points),
         trials=trials,
     )
 
@@ -122,64 +120,50 @@ def _forms(dim: int) -> list[CodeForm]:
     return [usual, *dict.fromkeys(fitting)]
 
 
-def _regions(
+def _region(
     vectors: Rows,
     lists: NDArray[np.int64],
     centroids: NDArray[np.float32],
     metric: Metric,
     rng: np.random.Generator,
-) -> list[_Region]:
+) -> _Region | None:
+    """Return the lists around one that is drawn; None where they have too few rows."""
     most = min(_MOST_ROWS, _MOST_FLOATS // centroids.shape[1])
     by_list = np.argsort(lists, kind="stable")
     sizes = np.bincount(lists, minlength=len(centroids))
     starts = np.cumsum(sizes) - sizes
-    filled = np.flatnonzero(sizes)
-    count = min(_REGIONS, len(filled))
-    found = []
-    for middle in rng.choice(filled, count, replace=False):
-        away = ((centroids - centroids[middle]) ** 2).sum(axis=1)
-        near = np.argsort(away, kind="stable")
-        near = near[: max(1, int(np.searchsorted(np.cumsum(sizes[near]), most // count)))]
-        rows = np.concatenate([by_list[starts[one] : starts[one] + sizes[one]] for one in near])
-        order = np.argsort(rows)
-        points = np.empty((len(rows), centroids.shape[1]), np.float32)
-        # Features are read in the order in which they lie.
-        points[order] = prepared(vectors[rows[order]], metric)
-        found.append(_region(points, sizes[near], centroids[near], _QUERIES // count))
-    return [region for region in found if region is not None]
-
-
-def _region(
-    points: NDArray[np.float32],
-    sizes: NDArray[np.int64],
-    centroids: NDArray[np.float32],
-    queries: int,
-) -> _Region | None:
-    if len(points) <= _K:
+    middle = rng.choice(np.flatnonzero(sizes))
+    near = np.argsort(((centroids - centroids[middle]) ** 2).sum(axis=1), kind="stable")
+    near = near[: max(1, int(np.searchsorted(np.cumsum(sizes[near]), most)))]
+    rows = np.concatenate([by_list[starts[one] : starts[one] + sizes[one]] for one in near])
+    if len(rows) <= _K:
         return None
+    order = np.argsort(rows)
+    points = np.empty((len(rows), centroids.shape[1]), np.float32)
+    # Features are read in the order in which they lie.
+    points[order] = prepared(vectors[rows[order]], metric)
     # The neighbours of the middle half lie within.
-    own = np.unique(np.linspace(0, max(len(points) // 2, _K), queries).astype(np.int64))
+    own = np.unique(np.linspace(0, max(len(points) // 2, _K), _QUERIES).astype(np.int64))
     squares = np.einsum("ij,ij->i", points, points)
     away = squares - 2 * (points[own] @ points.T)
     away[np.arange(len(own)), own] = np.inf
-    near = np.argpartition(away, _K - 1, axis=1)[:, :_K]
-    of_lists = np.einsum("ij,ij->i", centroids, centroids) - 2 * (points[own] @ centroids.T)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return _Region(points, offsets, own, np.argsort(of_lists, axis=1, kind="stable"), near)
+    neighbours = np.argpartition(away, _K - 1, axis=1)[:, :_K]
+    middles = centroids[near]
+    of_lists = np.einsum("ij,ij->i", middles, middles) - 2 * (points[own] @ middles.T)
+    offsets = np.concatenate([[0], np.cumsum(sizes[near])])
+    order_of_lists = np.argsort(of_lists, axis=1, kind="stable")
+    return _Region(points, offsets, own, order_of_lists, neighbours)
 
 
-def _trial(
-    form: CodeForm, codec: Codec, regions: Sequence[_Region], clusters: int, dim: int
-) -> CodeTrial:
+def _trial(form: CodeForm, codec: Codec, region: _Region, clusters: int, dim: int) -> CodeTrial:
     compared, depths = [], []
-    looks = [_Look(codec, region) for region in regions]
+    look = _Look(codec, region)
     for target, share in zip(TARGETS, _HELD, strict=True):
-        ranks = np.concatenate([look.ranks.ravel() for look in looks])
-        probes = int(np.quantile(ranks, share, method="higher")) + 1
-        places = np.sort(np.concatenate([look.places(probes) for look in looks]))
+        probes = int(np.quantile(look.ranks, share, method="higher")) + 1
+        places = np.sort(look.places(probes))
         depth = places[min(int(np.ceil(target * len(places))), len(places)) - 1] + 1
         depths.append(max(int(min(depth, _DEEPEST)), _K))
-        compared.append(round(float(np.mean([look.rows(probes) for look in looks]))))
+        compared.append(round(look.rows(probes)))
     fixed = dim * form.width + clusters * min(dim, form.width)
     costs = [
         codes * (_CODE_NS + _BYTE_NS * form.code_size) + depth * (_ROW_NS + _DIMENSION_NS * dim)
