@@ -23,6 +23,7 @@ from shared.core import failpoints
 from shared.core.errors import BadImage
 from shared.media.identity import content_id
 from shared.media.images import key_frames
+from shared.media.limited.scaler import Scaler
 from shared.snapshots.store import SnapshotStore
 from tests.indexer.running import until
 from tests.indexer.training import tagged_folder, train
@@ -230,6 +231,23 @@ def test_a_large_video_is_read_in_parts(service_at, embedder, folder_of, tmp_pat
         moved = service.ingest(root, sync=True)
         assert moved.result["embedded"] == 0
         assert hits(service, png(shot(2)), limit=1)[0].uri == "moved/clip.mp4"
+
+
+def test_a_large_video_that_could_not_be_read_once_is_tried_again(
+    service_at, embedder, folder_of, tmp_path, monkeypatch
+):
+    clip, limit = film(1, 2, 3), 2**12
+    root = folder_of({"clip.mp4": clip})
+    embedder.mount(tmp_path / "data")
+
+    def failing(*_):
+        raise BadImage("The video can't be read: [Errno 5] Input/output error.")
+
+    with service_at(tmp_path / "data", embedder.url, max_image_bytes=limit) as service:
+        with monkeypatch.context() as patched:
+            patched.setattr(Scaler, "thumbnail", failing)
+            assert service.ingest(root, build=False).result["failed"] == 1
+        assert service.ingest(root, build=False).result["embedded"] == 1
 
 
 def test_videos_join_the_candidates_of_a_large_index_of_several_segments(service, folder_of):

@@ -161,8 +161,9 @@ class FileReader:
         try:
             found = self._large_video(file.file)
         except (BadImage, TooLarge, Unavailable) as error:
-            is_new = isinstance(error, BadImage) and not error.extra.get("is_passing")
-            return FileRead(file, stamp, error=error.detail, is_new=is_new)
+            # Not remembered: its decoder reads the file, and can't tell a broken one from a disk
+            # that fails.
+            return FileRead(file, stamp, error=error.detail)
         if found is None:
             return FileRead(file, error=self._too_large())
         if not _is_still(file, stamp, stamp.bytes):
