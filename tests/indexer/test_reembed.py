@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.indexer.embedding.client import Embedding, ModelPair
 from shared.clients import embedder as embedders
 from shared.clients import indexer, query
 from shared.clients.transport import Client
-from shared.contracts.indexer import ReembedRequest
+from shared.contracts.indexer import AddState, ReembedRequest
 from shared.contracts.jobs import JobState
 from shared.core.errors import ISEError
 from shared.media.identity import content_id
@@ -136,6 +137,34 @@ def test_what_is_added_meanwhile_is_found_before_and_after(
             assert service.finds_itself(data)
         service.add(picture(999))
         assert service.finds_itself(picture(999))
+
+
+def test_an_upload_that_asked_for_the_models_before_the_change_is_embedded_by_the_new_one(
+    service_at: Any,
+    tmp_path: Path,
+    both: str,
+    source: Path,
+    models: Any,
+    picture: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with service_at(tmp_path / "data", both) as service:
+        service.ingest(source)
+        pair = Embedding.pair
+        asked = []
+
+        def slowly(self: Embedding, bulk: bool = False) -> ModelPair:
+            found = pair(self, bulk)
+            asked.append(found.visual)
+            if len(asked) == 1:
+                service.succeeded(service.send(indexer.reembed_index(ReembedRequest())))
+            return found
+
+        monkeypatch.setattr(Embedding, "pair", slowly)
+        [item] = service.add(picture(1000))
+        assert item.state is AddState.ADDED
+        assert (asked[0], asked[-1]) == models
+        assert service.finds_itself(picture(1000))
 
 
 def test_stopped_half_way_it_goes_on_and_embeds_none_twice(

@@ -32,6 +32,19 @@ class Compatibility:
         self._current = current
         self._live = live
 
+    def fitting_pair(self) -> ModelPair:
+        """Return the models in use, which fit the snapshot. Raises as `check_model`."""
+        while True:
+            before = _models_of(self._current())
+            pair = self._embedding.pair()
+            try:
+                self.check_model(pair)
+                return pair
+            except FingerprintMismatch:
+                # The collection may have gone over to other models since the embedder was asked.
+                if _models_of(self._current()) == before:
+                    raise
+
     def check_visual(self, pair: ModelPair) -> None:
         """Raises FingerprintMismatch or ModelDrift when such images would not fit the snapshot."""
         self.check_drift(pair)
@@ -131,6 +144,11 @@ class Compatibility:
                 index=network,
                 embedder=words,
             )
+
+
+def _models_of(manifest: Manifest) -> tuple[str | None, str | None]:
+    visual = None if manifest.visual is None else manifest.visual.fingerprint
+    return visual, manifest.matching_fingerprint
 
 
 def _pair_of(manifest: Manifest) -> ModelPair | None:

@@ -90,8 +90,7 @@ class Uploads:
         self._external.refuse_pictures()
         # Finish interrupted deletions, because the images would otherwise count as present.
         self._deletions.finish_left()
-        pair = self._embedding.pair()
-        self._compatibility.check_model(pair)
+        pair = self._compatibility.fitting_pair()
         digests = [upload.digest() for upload in uploads]
         ids = [id_of_sha256(digest) for digest in digests]
         known = self._images.known(ids, pair.all)
