@@ -139,7 +139,9 @@ class RateLimited(Overloaded):
 
 
 class Unavailable(ISEError):
-    """`extra["retry_after"]`: seconds after which a new try makes sense, where known."""
+    """`extra["retry_after"]`: seconds after which a new try makes sense, where known.
+    `extra["checking"]`: true if all that is missing is a file's check, which goes on meanwhile.
+    """
 
     slug, title = "unavailable", "Unavailable"
 

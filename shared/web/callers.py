@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
+from starlette.datastructures import Headers
 from starlette.types import Scope as Connection
 
-from shared.web.keys import Scope
+from shared.web.keys import ALL, Scope
 
 _NAME = "ise.caller"
+_HEADER = "X-ISE-Caller"
+"""Header in which a service names the caller that it asks another service for."""
 _REMEMBERED = 1024
 _CALLER_BITS = 64
 """Prefix length of IPv6 addresses that a provider assigns to one customer."""
@@ -33,6 +36,21 @@ def caller_of(connection: Connection) -> Caller:
     """Return the caller of a request; one without rights if nothing identified it."""
     found = cast(Caller | None, connection.get(_NAME))
     return found or Caller(None, frozenset(), address_of(connection))
+
+
+def naming_caller(connection: Connection) -> dict[str, str]:
+    """Return the header with which another service is asked for the caller of a request."""
+    return {_HEADER: caller_of(connection).name}
+
+
+def original_caller(connection: Connection) -> str:
+    """Return the name of the caller whom a request is for, where one of our services sent it.
+
+    Only who may do everything is believed, as our services are.
+    """
+    caller = caller_of(connection)
+    named = Headers(scope=connection).get(_HEADER) if caller.scopes == ALL else None
+    return named or caller.name
 
 
 def remember(connection: Connection, caller: Caller) -> None:

@@ -73,8 +73,10 @@ async def _on_error(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, errors.ISEError):
         raise exc
     if (status := status_of(exc)) >= 500:
+        # A large file's first play is answered so, and tried again: nothing is wrong.
+        level = logging.INFO if exc.extra.get("checking") else logging.ERROR
         # Others may explain themselves; an error of our own needs its trace.
-        log.error("%s: %s", exc.slug, exc.detail, exc_info=exc if status == 500 else None)
+        log.log(level, "%s: %s", exc.slug, exc.detail, exc_info=exc if status == 500 else None)
     return _answer(exc, request)
 
 

@@ -5,11 +5,12 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, text, update
 
 from services.indexer.catalog import removed_files
+from services.indexer.catalog.database import Database
 from services.indexer.catalog.removed_files import RemovedFiles, UploadGone
-from services.indexer.catalog.schema import locations
+from services.indexer.catalog.schema import counters, images, locations, trash
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.stored_names import first_upload, thumbnail, upload_of
 from services.indexer.catalog.trash import Trash
@@ -341,3 +342,41 @@ def test_files_that_cannot_be_removed_stay_listed_and_are_tried_again(
     removal.drain()
     assert listed.due("", 10) == []
     assert not files.has(stuck)
+
+
+def test_an_older_catalogues_removals_are_taken_over_but_for_files_that_a_row_names(
+    catalogue, tmp_path
+):
+    """An image that was deleted for good may be one again, with its file in a folder."""
+    url = catalogue.get("database_url") or f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+
+    def kept(image_id):
+        return f"/data/images/{first_upload(image_id)}"
+
+    paths = {"in a folder": "/photos/a.jpg", "uploaded": kept("uploaded"), "a vector": None}
+    trashed = {"trashed": kept("trashed"), "trashed from a folder": "/photos/b.jpg"}
+    database = Database(url)
+    with database.write() as db:
+        for at, (image_id, path) in enumerate(paths.items(), start=1):
+            row = {"id": image_id, "ordinal": at, "sha256": "", "bytes": 1, "metadata": {}}
+            db.execute(insert(images), [row | {"revision": 1, "created_at": ""}])
+            if path is not None:
+                place = {"path": path, "uri": "a", "ordinal": at, "mtime_ns": 0, "bytes": 1}
+                db.execute(insert(locations), [place])
+        for image_id, path in trashed.items():
+            record = {"places": [[path, "b", 0, 1, 0]], "features": []}
+            row = {"id": image_id, "deleted_at": "", "record": record}
+            db.execute(insert(trash), [row])
+        # As version 12 had it.
+        for name in ("removed_files", "unusable_files"):
+            db.exec_driver_sql(f"DROP TABLE {name}")
+        db.exec_driver_sql("CREATE TABLE removed_files (id VARCHAR(200) PRIMARY KEY)")
+        for image_id in (*paths, *trashed, "gone"):
+            db.execute(text("INSERT INTO removed_files VALUES (:id)"), {"id": image_id})
+        db.execute(counters.update().where(counters.c.name == "version").values(value=12))
+    database.close()
+    database = Database(url)
+    left = ["in a folder", "a vector", "trashed from a folder", "gone"]
+    due = RemovedFiles(database).due("", 100)
+    assert due == sorted([*map(first_upload, left), thumbnail("gone")])
+    database.close()

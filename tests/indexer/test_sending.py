@@ -276,6 +276,31 @@ def test_a_first_request_that_would_wait_says_so_and_the_check_goes_on(
     until(lambda: not open_files(film))
 
 
+def test_one_callers_films_leave_room_for_the_checks_of_others(serve, tmp_path, monkeypatch):
+    """They all come to the indexer from the query service, which tells whom it asks for."""
+    films = [tmp_path / f"{number}.mp4" for number in range(5)]
+    for seed, film in enumerate(films):
+        made(film, seed=seed, size=2 * MIB)
+    service, ids = serve(*films)
+    monkeypatch.setattr("services.indexer.api.images._IN_MEMORY", 0)
+    monkeypatch.setattr(images_api, "_VERIFYING_S", 0.0)
+    goes_on, digest = threading.Event(), verified_files._Verification._digest
+
+    def held(self, *rest):
+        assert goes_on.wait(60)
+        return digest(self, *rest)
+
+    monkeypatch.setattr(verified_files._Verification, "_digest", held)
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=service.query_http.base_url, transport=elsewhere) as other:
+        told = [ask(service.query_http, its).json()["detail"] for its in ids]
+        assert ["of it is read" in detail for detail in told] == [True] * 4 + [False]
+        assert "of it is read" in ask(other, ids[4]).json()["detail"]
+        goes_on.set()
+        for its, film in zip(ids, films, strict=True):
+            assert once_checked(service.query_http, its).content == film.read_bytes()
+
+
 def test_whoever_asks_first_reads_and_the_others_wait(tmp_path, film, read_whole):
     data = made(film)
     verified = verified_files.VerifiedFiles()
@@ -324,7 +349,7 @@ def test_roots_links_and_special_files_are_looked_at_by_the_open_file(tmp_path):
     its, place = placed(film, data)
 
     def sent():
-        found = files.sender.opened(its, [place], 60)
+        found = files.sender.opened(its, [place], 60, "one")
         assert found is not None
         file, _ = found
         with_bytes = file.read(5 * MIB, 10)

@@ -185,6 +185,69 @@ def test_frames_that_come_between_pages_make_none_skip_or_repeat_a_video(
     assert sorted(found) == list(range(count))
 
 
+@pytest.fixture
+def far_films(fresh_library):
+    """Pictures around one axis, and videos whose posters are around another, but not their frames.
+
+    Gives a reader, the axis of the pictures, and the videos, the nearest first.
+    """
+    rng = np.random.default_rng(0)
+    near, far = np.eye(DIM, dtype=np.float32)[:2]
+    count, films = 40, np.arange(20, 40)
+    library = fresh_library()
+    vectors = np.where(np.arange(count)[:, None] < 20, near, far)
+    vectors = (vectors + rng.normal(scale=0.01, size=vectors.shape)).astype(np.float32)
+    shown = (near + rng.normal(scale=0.05, size=(len(films), DIM))).astype(np.float32)
+    frames = FrameVectors(films, np.zeros(len(films), np.float32), shown)
+    items = [Item(i, name(i), ["film" if i >= 20 else "picture"]) for i in range(count)]
+    library.publish(
+        items=[library.segments.items(items)],
+        images=count,
+        visual=library.space(vectors, 2),
+        frames=[
+            FramesManifest(
+                space="visual",
+                lineage="model-1",
+                revision=1,
+                files=[library.segments.frames(frames)],
+            )
+        ],
+    )
+    away = distances.exact(shown, near, Metric.COSINE)
+    return SnapshotReader(library.folder), near, films[np.argsort(away)].tolist()
+
+
+@pytest.mark.parametrize("rerank", ["none", "neighbours"])
+@pytest.mark.parametrize("limit", [3, 20, 30])
+def test_clusters_that_a_filter_empties_hide_no_frame(far_films, limit, rerank):
+    """Of pictures, `nprobe` finds those of the probed clusters; frames are in none."""
+    reader, query, films = far_films
+    asked = {"limit": limit, "rerank": rerank, "filter": Filter(must=[Condition(tag="film")])}
+    every = [ordinal_of(hit) for hit in answer(reader, query, **asked).hits]
+    found = answer(reader, query, nprobe=1, **asked)
+    assert [ordinal_of(hit) for hit in found.hits] == every
+    if rerank == "none":
+        assert every == films[:limit]
+    assert all(hit.time_s is not None for hit in found.hits)
+
+
+def test_frames_beyond_what_the_probed_clusters_have_follow_it_page_by_page(far_films):
+    reader, query, _ = far_films
+    asked = {"nprobe": 1, "rerank": "none", "limit": 7}
+    every = answer(reader, query, exact=True, rerank="none", limit=40)
+    found = []
+    while True:
+        page = answer(reader, query, **asked)
+        found += page.hits
+        if page.next is None:
+            break
+        asked["cursor"] = page.next
+    assert [hit.id for hit in found] == [hit.id for hit in every.hits]
+    pictures = Filter(must=[Condition(tag="picture")])
+    only = answer(reader, query, nprobe=1, rerank="none", limit=40, filter=pictures)
+    assert sorted(map(ordinal_of, only.hits)) == list(range(20))
+
+
 @pytest.mark.parametrize("metric", Metric)
 def test_the_nearest_frame_is_that_of_exact_distances(metric):
     """Of long vectors that lie close together, rough distances tell nothing."""

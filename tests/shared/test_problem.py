@@ -60,6 +60,10 @@ def app(service) -> FastAPI:
     def raise_unexpected() -> None:
         raise ZeroDivisionError("sensitive text")
 
+    @app.get("/checking")
+    def raise_checking() -> None:
+        raise errors.Unavailable("The file is being checked.", retry_after=1, checking=True)
+
     @app.get("/broken-off")
     async def break_off() -> StreamingResponse:
         async def body():
@@ -160,6 +164,17 @@ def test_an_unexpected_error_is_told_to_the_log_alone(app, ask, caplog, path):
     assert response.headers["X-Request-ID"] == response.json()["request_id"] == "mine"
     assert "sensitive" not in response.text
     assert any("sensitive" in str(record.exc_info[1]) for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("path", "level"), [("/checking", logging.INFO), ("/raise/unavailable", logging.ERROR)]
+)
+def test_a_file_that_is_being_checked_is_no_error_in_the_log(app, ask, caplog, path, level):
+    with caplog.at_level(logging.INFO):
+        assert ask(app, "GET", path).status_code == 503
+    told = [record.levelno for record in caplog.records if "unavailable: " in record.getMessage()]
+    assert told == [level]
+    assert max(record.levelno for record in caplog.records) == level
 
 
 def test_an_answer_that_breaks_off_is_not_continued_by_a_problem(app):

@@ -30,6 +30,7 @@ from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
 from shared.web import links
 from shared.web.admission import FORM, JSON, Gates, admits
+from shared.web.callers import original_caller
 from shared.web.conditional import etag_of, matches
 from shared.web.file_answer import FileAnswer
 from shared.web.keys import Scope
@@ -200,7 +201,8 @@ def get_image_file(here: Here, request: Request, image_id: str, uri: FileUri = N
             del headers["Content-Disposition"]
             return Response(status_code=304, headers=headers)
         if shown.bytes > _IN_MEMORY:
-            if (opened := here.files.sender.opened(image_id, places, _VERIFYING_S)) is not None:
+            sender, caller = here.files.sender, original_caller(request.scope)
+            if (opened := sender.opened(image_id, places, _VERIFYING_S, caller)) is not None:
                 file, place = opened
                 return FileAnswer(file, _headers(place, created))
             if (copied := _copied(here, request, image_id, shown)) is not None:

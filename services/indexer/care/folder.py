@@ -109,6 +109,20 @@ class DataFolder:
                 if (name := upload_of(image_id, path)) is not None
             }
 
+    def named_uploads(self) -> set[str]:
+        """Return the names of the uploads that images have, also in the trash.
+
+        Also of rows with the address that a store had: files are found by their names.
+        """
+        with self.database.read() as db:
+            query = select(images.c.id, locations.c.path)
+            query = query.join(locations, locations.c.ordinal == images.c.ordinal)
+            rows = db.execute(query.where(locations.c.path.contains("uploads/")))
+            found = [(row.id, row.path) for row in rows]
+            for image_id, files in kept_for_trash(db).images.items():
+                found += [(image_id, path) for path in files]
+        return {name for one in found if (name := upload_of(*one)) is not None}
+
     def paths(self, image_id: str) -> list[str]:
         """Return the paths of an image's file, also of one in the trash."""
         with self.database.read() as db:

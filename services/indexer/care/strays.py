@@ -40,7 +40,7 @@ def _shards(folder: DataFolder) -> Iterator[Finding]:
 def _uploads(folder: DataFolder) -> Iterator[Finding]:
     with folder.database.read() as db:
         ids = {*db.execute(select(images.c.id)).scalars(), *folder.trashed()}
-    known = {folder.files.kept(name) for name in {*map(thumbnail, ids), *folder.uploads()}}
+    known = {folder.files.kept(name) for name in {*map(thumbnail, ids), *folder.named_uploads()}}
     for path in sorted((folder.path / "images").glob("*/*/*")):
         if path not in known and not path.name.startswith("."):
             yield _stray(path, "is of no image")

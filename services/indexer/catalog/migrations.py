@@ -157,9 +157,8 @@ def _keep_frames(db: Connection) -> None:
 def _name_removed_files(db: Connection) -> None:
     """List stored files by their names, which the same picture doesn't get again."""
     ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
-    is_needed = " OR ".join(f"id IN (SELECT id FROM {table})" for table in ("images", "trash"))  # noqa: S608
-    gone = db.execute(text(f"SELECT id FROM removed_files WHERE NOT ({is_needed})")).scalars()  # noqa: S608
-    names = [name for one in gone for name in (first_upload(one), thumbnail(one))]
+    listed = db.execute(text("SELECT id FROM removed_files")).scalars().all()
+    names = [name for one in listed for name in _removable(db, one)]
     _run(
         db,
         "DROP TABLE removed_files",
@@ -172,6 +171,20 @@ def _name_removed_files(db: Connection) -> None:
             text("INSERT INTO removed_files (name, state, since) VALUES (:name, 'due', 0)"),
             [{"name": name} for name in names],
         )
+
+
+def _removable(db: Connection, image_id: str) -> list[str]:
+    """Return the names of an image's stored files that no row names.
+
+    One that was added again may have its file elsewhere: the upload of before is nobody's then.
+    """
+    query = """
+        SELECT path FROM images LEFT JOIN locations ON locations.ordinal = images.ordinal
+        WHERE images.id = :id UNION ALL SELECT CAST(record AS TEXT) FROM trash WHERE id = :id"""
+    named = db.execute(text(query), {"id": image_id}).scalars().all()
+    upload = first_upload(image_id)
+    removable = [] if any(upload in one for one in named if one) else [upload]
+    return removable if named else [*removable, thumbnail(image_id)]
 
 
 def _keep_unusable_files(db: Connection) -> None:

@@ -35,9 +35,16 @@ class OpenedFile:
 
     @classmethod
     def of(
-        cls, file: LocalFile, verified: VerifiedFiles, size: int, seconds: float, waits: bool
+        cls,
+        file: LocalFile,
+        verified: VerifiedFiles,
+        size: int,
+        seconds: float,
+        waits: bool,
+        caller: str,
     ) -> Self:
-        """Open and verify a file of `size` bytes. `waits`: until its times tell the next write.
+        """Open and verify a file of `size` bytes, for a caller. `waits`: until its times tell the
+        next write.
 
         Raises OSError, Changed for another size, Unsettled, Forbidden, and Unavailable if it takes
         longer than so many seconds.
@@ -49,7 +56,7 @@ class OpenedFile:
                 raise Changed
             if identity.settles_in and not waits:
                 raise Unsettled
-            sha256 = verified.sha256_within(content, seconds)
+            sha256 = verified.sha256_within(content, seconds, caller)
             return cls(content, identity, sha256, held.pop_all())
         raise AssertionError
 

@@ -30,9 +30,9 @@ class FileSender:
         self._max_bytes = max_bytes
 
     def opened(
-        self, image_id: str, places: list[Place], seconds: float
+        self, image_id: str, places: list[Place], seconds: float, caller: str
     ) -> tuple[OpenedFile, Place] | None:
-        """Open the first of an image's files on this machine that has its bytes.
+        """Open the first of an image's files on this machine that has its bytes, for a caller.
 
         None: there may be one elsewhere, or one that was written a moment ago, which is copied.
         Raises NotFound where all are gone, changed or outside the roots, and Unavailable if
@@ -48,7 +48,7 @@ class FileSender:
                 continue
             waits = place.bytes > self._max_bytes
             try:
-                found = OpenedFile.of(file, self._verified, place.bytes, seconds, waits)
+                found = OpenedFile.of(file, self._verified, place.bytes, seconds, waits, caller)
             except Unsettled:
                 is_elsewhere = True
             except Unavailable as error:

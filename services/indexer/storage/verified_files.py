@@ -15,7 +15,8 @@ from shared.core.errors import Unavailable
 
 _REMEMBERED = 4096
 """Identities of verified files that are remembered, a few hundred bytes each."""
-_MOST_IN_HAND = 16
+_MOST_IN_HAND, _MOST_OF_ONE = 16, 4
+"""Files that are checked or wait for it at once, for all callers and for one of them."""
 _MOST_WAITING = 16
 """Calls that wait for a file at once: each holds a thread, of which a service has 40."""
 _THREADS = 2
@@ -64,8 +65,9 @@ class Identity(NamedTuple):
 class _Verification:
     """Reading of one file, by whoever asked first; the others wait for it."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, caller: str | None) -> None:
         self.identity = identity
+        self.caller = caller
         self.done = 0
         self.began = time.monotonic()
         self.found: Future[str] = Future()
@@ -133,21 +135,21 @@ class VerifiedFiles:
         identity = Identity.of(content)
         if (found := self.known(identity)) is not None:
             return found
-        running, is_new = self._joined(identity)
+        running, is_new = self._joined(identity, None)
         if is_new:
             self._run(running, content)
         return running.found.result()
 
-    def sha256_within(self, content: BinaryIO, seconds: float) -> str:
-        """Return the same, reading the file in the background.
+    def sha256_within(self, content: BinaryIO, seconds: float, caller: str) -> str:
+        """Return the same, reading the file in the background for a caller.
 
-        Raises Unavailable if that takes longer, and where too many files are read already, or too
-        many calls wait.
+        Raises Unavailable if that takes longer, and where too many files are read already, for all
+        or for this caller, or too many calls wait.
         """
         identity = Identity.of(content)
         if (found := self.known(identity)) is not None:
             return found
-        running, is_new = self._joined(identity, _MOST_IN_HAND)
+        running, is_new = self._joined(identity, caller)
         if is_new:
             self._submit(running, content)
         has_place = self._waiting.acquire(blocking=False)
@@ -186,19 +188,23 @@ class VerifiedFiles:
         # Closing ends what has not begun; some may wait for it without a limit.
         task.add_done_callback(lambda ended: dropped() if ended.cancelled() else None)
 
-    def _joined(self, identity: Identity, most: int | None = None) -> tuple[_Verification, bool]:
-        """Return the reading of a file, and whether it is a new one."""
+    def _joined(self, identity: Identity, caller: str | None) -> tuple[_Verification, bool]:
+        """Return the reading of a file, and whether it is a new one. `caller`: the one that counts
+        for a new one; None: it isn't bounded.
+        """
         with self._lock:
             running = self._running.get(identity)
             if running is not None:
                 return running, False
-            if most is not None and len(self._running) >= most:
-                raise Unavailable(
-                    "Other large files are being checked; try again in a while.",
-                    retry_after=10,
-                    checking=True,
-                )
-            running = self._running[identity] = _Verification(identity)
+            if caller is not None:
+                own = sum(one.caller == caller for one in self._running.values())
+                if len(self._running) >= _MOST_IN_HAND or own >= _MOST_OF_ONE:
+                    raise Unavailable(
+                        "Other large files are being checked; try again in a while.",
+                        retry_after=10,
+                        checking=True,
+                    )
+            running = self._running[identity] = _Verification(identity, caller)
             return running, True
 
     def _run(self, running: _Verification, content: BinaryIO) -> None:

@@ -26,6 +26,7 @@ from shared.contracts.filters import Filter
 from shared.core.errors import InvalidInput, NotFound
 from shared.snapshots.items import Item
 from shared.web.admission import ARCHIVE, admits
+from shared.web.callers import naming_caller
 from shared.web.keys import Scope
 from shared.web.media import ZIP
 from shared.web.problems import ARCHIVES, DAMAGED, NO_IMAGE, UNLABELLED, problems
@@ -128,8 +129,8 @@ async def _streamed(
         raise
 
     async def fetch(image_id: str) -> _Fetched:
-        as_is = {"Accept-Encoding": "identity"}
-        asked = indexer.get_picture(image_id, "file", headers=as_is)
+        given = {"Accept-Encoding": "identity"} | naming_caller(request.scope)
+        asked = indexer.get_picture(image_id, "file", headers=given)
         return _Fetched(await client.open(asked))
 
     headers = {

@@ -14,7 +14,7 @@ from shared.core.budget import charge
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
 from shared.web.admission import JSON, QUICK, admits
-from shared.web.callers import caller_of
+from shared.web.callers import caller_of, naming_caller
 from shared.web.conditional import IS_HEAD
 from shared.web.file_cookie import SECONDS, set_cookie
 from shared.web.keys import Scope
@@ -144,4 +144,5 @@ def _asked(
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
     # The bytes are passed on as they come.
     given["Accept-Encoding"] = "identity"
+    given |= naming_caller(request.scope)
     return indexer.get_picture(image_id, kind, method, given, uri)

@@ -137,12 +137,14 @@ class Framed:
         index: Index,
         mask: Mask | None,
         passed: Passed | None = None,
+        is_all: bool = False,
     ) -> "Framed":
         """Put videos at their nearest frame.
 
         found: what a scan found, nearest first if there is a mask. mask: rows that may be hits;
         None: no others than those found are. passed: tells which videos earlier pages have passed
         where these would stand by their frames, without showing them: their frames came later.
+        is_all: the scan found all that the search looks at, so that all other frames follow.
         """
         if nearest is None:
             return cls(found, None, np.zeros(len(found.ordinals), bool), index, found)
@@ -152,9 +154,9 @@ class Framed:
         by_frame = own < found.distances
         whole = replace(_plain(found), distances=np.where(by_frame, own, found.distances))
         count = len(found.ordinals)
-        if mask is not None and count:
+        if mask is not None and (count or is_all):
             # A frame beyond the last one found may have other images before it.
-            last = float(found.distances[-1])
+            last = np.inf if is_all else float(found.distances[-1])
             more = nearest.within(last)
             more = more[~np.isin(nearest.ordinals[more], found.ordinals)]
             if len(more):

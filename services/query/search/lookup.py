@@ -130,7 +130,10 @@ class Lookup:
             found = found or index.search(**vars(self._search(nprobe, near, k)))
             found = with_ties(found, index.vectors, self._prepared.vector)
             passed = None if query.after is None else query.after.passed(self._id_of)
-            framed = Framed.of(found, self._nearest_frames, index, self._mask, passed)
+            # With `nprobe` no other cluster is probed. Frames are in none, so that those which a
+            # filter empties hide no frame.
+            is_all = self._plan.target is None and len(found.ordinals) < k
+            framed = Framed.of(found, self._nearest_frames, index, self._mask, passed, is_all)
             candidates = framed.candidates
         keys: NDArray[np.float64] | None = None
         if self._reranks:

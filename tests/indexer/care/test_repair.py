@@ -6,8 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import update
 
+from services.indexer.care.backup import catalogue_of
 from services.indexer.care.finding import Kind
+from services.indexer.care.folder import opened
+from services.indexer.catalog.schema import locations
+from services.indexer.catalog.stored_names import first_upload
 from shared.clients import curation, indexer
 from shared.media.identity import content_id
 from tests.indexer.care.caring import (
@@ -83,6 +88,30 @@ def test_strays_are_removed(data):
     assert {finding.kind for finding in found(data)} == {Kind.STRAY}
     repaired(data)
     assert found(data) == []
+
+
+def test_only_uploads_that_no_row_names_are_strays(data):
+    """Older versions left the files of some removed images, under the names of that time."""
+    with opened(data, catalogue_of(data)) as folder:
+        named = folder.uploads()
+        trashed = folder.trashed()
+        assert {image_id for image_id, _ in named.values()} > trashed
+        own = {image_id: name for name, (image_id, _) in named.items()}
+        [moved, *_] = own.keys() - trashed
+        # As a store had it, whose files were copied to this folder since.
+        address = f"s3://bucket/folder/{own[moved]}"
+        with folder.database.write() as db:
+            is_its = locations.c.path.contains(own[moved])
+            assert db.execute(update(locations).where(is_its).values(path=address)).rowcount == 1
+        former = [folder.files.kept(first_upload(one)) for one in (*own, "gone")]
+    for path in former:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    told = [finding for finding in found(data) if finding.kind is Kind.STRAY]
+    assert sorted(finding.path for finding in told) == sorted(former)
+    repaired(data)
+    assert not any(path.exists() for path in former)
+    assert all((data / "images" / name).exists() for name in named)
 
 
 def test_a_lost_deletion_is_told_and_made_anew(data):
