@@ -1,11 +1,13 @@
 """Explanations of similarities, by heat maps that the embedder computes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.answering.features import check_model
+from services.query.answering.model_change import on_current
 from services.query.answering.service import SearchService
 from services.query.embedders import Embedders
 from services.query.search.searcher import Searcher
@@ -62,6 +64,10 @@ class Reason:
             )
 
 
+ReasonOf = Callable[[], Awaitable[Reason]]
+"""Returns the request of an explanation, by the collection at the time of the call."""
+
+
 class Reasons:
     """Finds the pictures and their stored vectors, and has the embedder explain them."""
 
@@ -112,8 +118,23 @@ class Reasons:
             return await self.of_term(image_id, term.strip())
         raise InvalidInput("Give one of `to` (an image's id) and `term`.")
 
-    async def why(self, reason: Reason) -> Why:
+    async def why(self, reason_of: ReasonOf) -> Why:
         """The numbers. Raises FingerprintMismatch, Conflict, Unavailable."""
+
+        async def explained(_: Searcher) -> Why:
+            return await self._why(await reason_of())
+
+        return await on_current(self._searches.searcher, explained)
+
+    async def overlay(self, reason_of: ReasonOf) -> bytes:
+        """The heat over the first picture, as a PNG."""
+
+        async def drawn(_: Searcher) -> bytes:
+            return await self._overlay(await reason_of())
+
+        return await on_current(self._searches.searcher, drawn)
+
+    async def _why(self, reason: Reason) -> Why:
         call = embedder.explain_images(
             reason.files, reason.space, reason.term, reason.network, reason.projection
         )
@@ -134,8 +155,7 @@ class Reasons:
             model=found.fingerprint,
         )
 
-    async def overlay(self, reason: Reason) -> bytes:
-        """The heat over the first picture, as a PNG."""
+    async def _overlay(self, reason: Reason) -> bytes:
         call = embedder.explain_overlay(
             reason.files, reason.space, reason.term, reason.network, reason.projection
         )
