@@ -85,3 +85,9 @@ def test_a_batch_is_answered_by_the_new_network(changing):
 
 def test_an_explanation_is_made_by_the_new_model(changing):
     assert changing.get("/v1/images/i1/why", to="i2")["model"] == "model-2"
+
+
+def test_an_upload_is_explained_by_the_new_models_vector_of_the_other_image(changing):
+    given = {"files": {"file": ("x.png", PICTURE, "image/png")}, "data": {"to": "i1"}}
+    answer = changing.send("POST", "/v1/why", **given).json()
+    assert (answer["model"], answer["score"]) == ("model-2", pytest.approx(1.0))

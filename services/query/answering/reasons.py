@@ -87,10 +87,13 @@ class Reasons:
     async def of_upload(self, data: bytes, other_id: str) -> Reason:
         """Explain an uploaded picture and an indexed image."""
         searcher = await self._searches.searcher()
-        stored = _stored(searcher, _visual(searcher), other_id)
+        # Fail before the work if there is no such image.
+        _stored(searcher, _visual(searcher), other_id)
         searcher, found = await self._searches.embedded(data, searcher)
         space = _visual(searcher)
         check_model(space, found.fingerprint)
+        # The collection may have gone over to another model, whose vectors these are.
+        stored = _stored(searcher, space, other_id)
         files = [data, await self._file(other_id)]
         return _by_features(space, files, _cosine(space.placed(found.vector), stored))
 
