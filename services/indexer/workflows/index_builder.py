@@ -199,7 +199,9 @@ class IndexBuilder:
             for key in keys:
                 carriers.setdefault(tag_key(key), []).append(ordinal)
         vectors = (
-            joint_tag_vectors(self._spaces, joint, carriers, self._embedding) if carriers else {}
+            joint_tag_vectors(self._spaces, joint, carriers, self._embedding, matching)
+            if carriers
+            else {}
         )
         # Fitted during the training, on held-out images.
         calibration = self._current.calibration_of(network)
