@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.asking import HITS, expect_outcome, first_hit
+from tests.indexer.running import until
 
 
 def test_a_hit_shows_its_picture_and_how_close_it_is(visit, stand_in):
@@ -87,8 +88,8 @@ def test_nothing_is_wider_than_a_small_screen(visit, stand_in, path):
     expect(page.locator(".hit .name, .state, .tile").first).to_be_visible()
     for width in (768, 390, 320):
         page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_timeout(50)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # The rows follow the width of the window.
+        until(lambda most=width: page.evaluate("document.documentElement.scrollWidth") <= most)
 
 
 def test_rows_are_as_wide_as_the_page_and_of_one_height(visit, stand_in):

@@ -4,13 +4,13 @@ from playwright.sync_api import Page, expect
 
 from shared.contracts.text import Word
 from tests.browser.asking import HITS
+from tests.indexer.running import until
 
 BOX = [[0.25, 0.5], [0.75, 0.5], [0.75, 0.7], [0.25, 0.7]]
 
 
 def within(page: Page, selector: str) -> dict[str, float]:
     """The box of an element as shares of the picture's."""
-    page.wait_for_timeout(50)
     picture = page.locator("dialog .shown img.here").first.bounding_box()
     box = page.locator(f"dialog {selector}").first.bounding_box()
     return {
@@ -36,11 +36,11 @@ def test_frames_lie_on_their_words_at_any_size_and_zoom(visit, stand_in):
     expect(page.get_by_role("img", name="SIGN")).to_be_visible()
     for size in ((1440, 900), (1024, 700), (390, 844)):
         page.set_viewport_size({"width": size[0], "height": size[1]})
-        assert about(within(page, ".text-frames polygon")), size
+        until(lambda: about(within(page, ".text-frames polygon")))
         stroke = page.locator("dialog .text-frames polygon").first.evaluate(
             "one => [getComputedStyle(one).stroke, getComputedStyle(one).fill]"
         )
         assert stroke == ["rgb(255, 170, 0)", "rgba(255, 214, 10, 0.18)"]
     page.keyboard.press("+")
     page.keyboard.press("+")
-    assert about(within(page, ".text-frames polygon"))
+    until(lambda: about(within(page, ".text-frames polygon")))

@@ -291,6 +291,25 @@ def test_an_upload_during_an_ingest_is_searchable_at_once_and_stays(
         assert service.tagged("mine") == {content_id(picture(1000))}
 
 
+def test_a_picture_that_is_deleted_between_its_look_up_and_its_record_is_embedded_again(
+    service, folder_of, picture, monkeypatch
+):
+    service.add(picture(1))
+    record = ingest_module.Ingest._flush_known
+
+    def slowly(self):
+        if self._known:
+            monkeypatch.setattr(ingest_module.Ingest, "_flush_known", record)
+            service.send(indexer.delete_image(content_id(picture(1))))
+        record(self)
+
+    monkeypatch.setattr(ingest_module.Ingest, "_flush_known", slowly)
+    job = service.ingest(folder_of({"a.png": 1, "b.png": 2}), build=False)
+    assert (job.result["files"], job.result["embedded"], job.progress.done) == (2, 2, 2)
+    assert service.finds_itself(picture(1))
+    assert service.finds_itself(picture(2))
+
+
 def test_uploads_deletes_and_retags_while_builds_run_are_all_kept(service, folder_of, picture):
     service.ingest(folder_of(many(60)))
     for n in range(3):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.workflows.index_builder import IndexBuilder
 from shared.clients import embedder as embedders
 from shared.clients import indexer, query
 from shared.clients.transport import Client
-from shared.contracts.indexer import AddState, ReembedRequest
+from shared.contracts.indexer import AddState, ReembedRequest, TrainMatchingRequest
 from shared.contracts.jobs import JobState
 from shared.core.errors import ISEError
 from shared.media.identity import content_id
@@ -252,3 +253,29 @@ def test_a_roll_back_is_answered_by_the_former_embedder(
         assert answer.model == models[0]
         assert answer.hits[0].id == content_id(data)
         assert service.ask(query.search_term("puppy")).mode == "semantic"
+
+
+def test_a_roll_back_during_a_training_leaves_no_words_of_the_new_model(
+    service_at: Any,
+    tmp_path: Path,
+    both: str,
+    source: Path,
+    picture: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_joint = IndexBuilder._with_joint
+    with service_at(tmp_path / "data", both) as service:
+        former = service.ingest(source).result["snapshot"]
+        service.succeeded(service.send(indexer.reembed_index(ReembedRequest())))
+        # The former model knows nothing of it.
+        service.add(picture(1000))
+
+        def slowly(self: IndexBuilder, *given: Any) -> Any:
+            service.send(indexer.activate_snapshot(former))
+            return with_joint(self, *given)
+
+        monkeypatch.setattr(IndexBuilder, "_with_joint", slowly)
+        asked = indexer.train_matching(TrainMatchingRequest())
+        assert "rolled back" in service.failed(service.send(asked))
+        answer = service.ask(query.search_term("puppy", limit=PICTURES + 1))
+        assert (answer.mode, len(answer.hits)) == ("semantic", PICTURES)

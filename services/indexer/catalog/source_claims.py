@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import Connection, delete, insert, select, tuple_
 
@@ -159,14 +160,22 @@ class Origins:
             raise NotFound(f"There is no image {image_id!r}.")
 
     def delete_all(
-        self, ids: Sequence[str], bury: Bury, keeps: bool, undo: str | None = None
+        self,
+        ids: Sequence[str],
+        bury: Bury,
+        keeps: bool,
+        undo: str | None = None,
+        instead: Mapping[str, str] = MappingProxyType({}),
     ) -> list[str]:
         """Deletes images that a user wants gone, and gives those that were there.
 
-        `keeps`: they go to the trash. `undo`: takes it back then.
+        `keeps`: they go to the trash. `undo`: takes it back then. `instead`: for an image, the one
+        that is kept in its stead; where that is gone, the image stays.
         """
         with self.database.write() as db:
             numbers = _ordinals(db, ids)
+            kept = _ordinals(db, [*instead.values()])
+            numbers = {i: n for i, n in numbers.items() if i not in instead or instead[i] in kept}
             delete_unwanted(db, numbers, bury, keeps, undo)
             return list(numbers)
 

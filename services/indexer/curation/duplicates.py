@@ -109,8 +109,10 @@ class DuplicatePlans:
         goes = [one for one in made.goes if made.pictures[one.gone].id not in stay]
         undo = uuid.uuid4().hex
         ids = {n: row.id for n, row in made.pictures.items()}
+        kept = {ids[one.gone]: ids[one.kept] for one in goes}
         merged = merge(self._database, [(ids[one.kept], ids[one.gone]) for one in goes], undo)
-        done = self._bin.delete([ids[one.gone] for one in goes], undo)
+        # Somebody may have deleted a kept picture since the plan was made.
+        done = self._bin.delete(list(kept), undo, instead=kept)
         if merged:
             self._publisher.publish_retag()
         return DuplicatesDeleted(

@@ -143,9 +143,11 @@ class Editor:
 
     def _matching(self, wanted: Filter) -> Sequence[str]:
         """Return the ids of the images that a filter lets through, as published."""
-        manifest = self._collection.current.manifest()
-        files = [ItemsFile(self._index.segments.intact(file)) for file in manifest.items]
-        allowed = Filtering(files, self._labels(manifest)).allowed(wanted)
+        # Others may publish so much meanwhile that files of it would be removed.
+        with self._collection.current.holding() as manifest:
+            files = [ItemsFile(self._index.segments.intact(file)) for file in manifest.items]
+            labels = self._labels(manifest)
+        allowed = Filtering(files, labels).allowed(wanted)
         allowed[self._deleted(len(allowed))] = False
         found: dict[int, str] = {}
         for file in files:

@@ -4,8 +4,9 @@ import base64
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
@@ -54,17 +55,24 @@ class TrashBin:
         """Return the check that features can be read."""
         return self._trash.has_features
 
-    def delete(self, ids: Sequence[str], undo: str | None = None) -> Changed:
+    def delete(
+        self,
+        ids: Sequence[str],
+        undo: str | None = None,
+        instead: Mapping[str, str] = MappingProxyType({}),
+    ) -> Changed:
         """Delete images; they are out of every answer when this returns.
 
-        undo: the token that takes it back with something else, too.
+        undo: the token that takes it back with something else, too. instead: for an image, the one
+        that is kept in its stead; where that is gone, the image stays.
         """
         wanted = list(dict.fromkeys(ids))
         undo = (undo or uuid.uuid4().hex) if self.keeps else None
         gone: list[str] = []
         for some in _parts(wanted):
             with self._deletions.burying(keeps_files=self.keeps) as bury:
-                gone += self._origins.delete_all(some, bury, self.keeps, undo)
+                others = {image_id: instead[image_id] for image_id in some if image_id in instead}
+                gone += self._origins.delete_all(some, bury, self.keeps, undo, others)
         found = set(gone)
         return Changed(
             changed=0,

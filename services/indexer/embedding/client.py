@@ -179,14 +179,17 @@ class Embedding:
         return np.concatenate(parts)
 
     def terms(
-        self, terms: Sequence[str], network: str, block: int = 2048
+        self, terms: Sequence[str], fingerprint: str, network: str, block: int = 2048
     ) -> list[NDArray[np.float32] | None]:
-        """Return the joint vector of each term, or None for one that word2vec lacks."""
+        """Return the joint vector of each term, or None for one that word2vec lacks.
+
+        fingerprint: of the matching model that the network is made for.
+        """
         found: list[NDArray[np.float32] | None] = []
         for start in range(0, len(terms), block):
             batch = terms[start : start + block]
             call = embedder.embed_terms(batch, network=network, allow_unknown=True)
-            rows = self._ask_all(call).vectors
+            rows = self._ask(call, matching=fingerprint).vectors
             found.extend(row if np.isfinite(row).all() else None for row in rows)
         return found
 

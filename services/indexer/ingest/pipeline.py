@@ -135,7 +135,8 @@ class Ingest:
         self._large_video = tools.large_video
         self._broken = BrokenFiles(images.database)
         self._result = IngestResult()
-        self._known: list[Entry] = []
+        self._known: list[tuple[SourceFile, Entry]] = []
+        self._again: list[SourceFile] = []
         self._in_flight: dict[str, list[Entry]] = {}
         self._embedded: list[tuple[list[Entry], _Found]] = []
         self._flushed = time.monotonic()
@@ -150,6 +151,14 @@ class Ingest:
         reader = FileReader(self._images, self._pair.all, *its)
         failed_before = self._job.failed
         self._result = IngestResult(files=len(files))
+        left = files
+        while left:
+            self._take_all(reader, left)
+            left, self._again = self._again, []
+        self._result.failed = self._job.failed - failed_before
+        return self._result
+
+    def _take_all(self, reader: FileReader, files: Sequence[SourceFile]) -> None:
         # Batches are read ahead, so that the embedder has work while features are stored.
         waiting: deque[tuple[list[_Picture], Future[list[_Found]]]] = deque()
         ahead = 0
@@ -171,8 +180,6 @@ class Ingest:
                 for _, future in waiting:
                     future.cancel()
                 self._flush()
-        self._result.failed = self._job.failed - failed_before
-        return self._result
 
     def _embed(self, batch: list[_Picture]) -> list[_Found]:
         rows = self._embedding.images([picture.data for picture in batch], self._pair, bulk=True)
@@ -253,7 +260,7 @@ class Ingest:
         if entry.id in known:
             if read.sidecar is not None:
                 entry = replace(entry, file=facts_of(read.head or read.data, read.sidecar))
-            self._known.append(entry)
+            self._known.append((file, entry))
             if len(self._known) >= _FLUSH_IMAGES:
                 self._flush_known()
             return None
@@ -307,10 +314,18 @@ class Ingest:
         self._flush_known()
 
     def _flush_known(self) -> None:
-        known, self._known = self._fitting(self._known), []
-        kept = len(known) - len(self._keep(known, {}))
-        self._result.already_there += kept
-        self._job.advance(kept, skipped=True)
+        known, self._known = self._known, []
+        entries = self._fitting([entry for _, entry in known])
+        failed = self._keep(entries, {})
+        kept = {id(entry): entry for entry in entries if id(entry) not in failed}
+        ids = sorted({entry.id for entry in kept.values()})
+        # An image that was deleted since it was looked up has come back without its features.
+        there = self._images.known(ids, self._pair.all) if ids else set[str]()
+        found = [(file, entry.id in there) for file, entry in known if id(entry) in kept]
+        self._again += [file for file, is_there in found if not is_there]
+        count = sum(is_there for _, is_there in found)
+        self._result.already_there += count
+        self._job.advance(count, skipped=True)
 
     def _keep(
         self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]

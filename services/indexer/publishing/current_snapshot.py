@@ -63,7 +63,8 @@ class CurrentSnapshot:
 
     def is_empty(self) -> bool:
         """Return whether the current snapshot has no image that isn't deleted."""
-        return not self.live(self.manifest())
+        with self.holding() as current:
+            return not self.live(current)
 
     def live(self, manifest: Manifest) -> int:
         """Return the number of images of a snapshot that aren't deleted."""
@@ -72,7 +73,8 @@ class CurrentSnapshot:
     def health(self) -> IndexHealth:
         """Return how the index changed since it was built. Raises Corrupt."""
         deleted = self._index.tombstones.read()
-        return health(self._index.segments, self.manifest(), deleted)
+        with self.holding() as current:
+            return health(self._index.segments, current, deleted)
 
     def network(self) -> str | None:
         """Return the snapshot's matching network, else the one that was in use last."""

@@ -123,7 +123,7 @@ class IncrementalSegments:
             return answers
         try:
             with self.patience.within(patience_s):
-                found = self._embedding.terms(keys, joint.fingerprint)
+                found = self._embedding.terms(keys, matching, joint.fingerprint)
         except NOT_EMBEDDED as error:
             # A retag needs no embedder, nor one that fits: until then such a tag is searched by
             # the mean of its images.

@@ -15,14 +15,16 @@ def joint_tag_vectors(
     joint: SpaceManifest,
     carriers: dict[str, list[int]],
     embedding: Embedding,
+    matching: str,
 ) -> dict[str, NDArray[np.float32]]:
     """The joint vector of each tag, by its key: of its words, else the mean of its images'.
 
     `carriers`: ordinals of the images that carry each tag. A tag with neither word nor image in
-    the joint space has no vector. Raises Unavailable, Overloaded.
+    the joint space has no vector. `matching`: the model of that space's images. Raises Unavailable,
+    Overloaded.
     """
     keys = sorted(carriers)
-    found = embedding.terms(keys, joint.fingerprint)
+    found = embedding.terms(keys, matching, joint.fingerprint)
     return tag_vectors_of(spaces, joint, carriers, dict(zip(keys, found, strict=True)))
 
 

@@ -17,5 +17,5 @@ def class_vectors(
     """
     classes = embedding.label_head(fingerprint).classes
     chosen = np.unique(np.linspace(0, len(classes) - 1, min(_MOST, len(classes))).astype(int))
-    found = embedding.terms([classes[i].name for i in chosen], network)
+    found = embedding.terms([classes[i].name for i in chosen], fingerprint, network)
     return [vector for vector in found if vector is not None]

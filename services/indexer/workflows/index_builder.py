@@ -43,6 +43,7 @@ from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
+from shared.core.errors import Conflict
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SpaceManifest
@@ -141,15 +142,20 @@ class IndexBuilder:
     def rebuild_joint(
         self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext
     ) -> Manifest:
-        """Projects every image with a new network and publishes beside the present clusters."""
+        """Projects every image with a new network and publishes beside the present clusters.
+
+        Raises Conflict where the collection was rolled back to another model meanwhile.
+        """
         with self._current.holding() as base:
             if base.visual is None:
                 raise RuntimeError("there is no index to put a joint space beside")
+            _check_same_model(base, pair)
             job.expect([*JOINT, PUBLISHING], base.images)
             with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
         job.stage(PUBLISHING)
 
         def latest(current: Manifest) -> Manifest:
+            _check_same_model(current, pair)
             # The visual space may have had additions meanwhile; only the joint space is replaced.
             return current.model_copy(
                 update={
@@ -193,7 +199,9 @@ class IndexBuilder:
             for key in keys:
                 carriers.setdefault(tag_key(key), []).append(ordinal)
         vectors = (
-            joint_tag_vectors(self._spaces, joint, carriers, self._embedding) if carriers else {}
+            joint_tag_vectors(self._spaces, joint, carriers, self._embedding, matching)
+            if carriers
+            else {}
         )
         # Fitted during the training, on held-out images.
         calibration = self._current.calibration_of(network)
@@ -324,6 +332,18 @@ class IndexBuilder:
     def _tags(self) -> Mapping[int, list[str]]:
         with self._images.view() as view:
             return view.tags_by_ordinal()
+
+
+def _check_same_model(manifest: Manifest, pair: ModelPair) -> None:
+    """Raise Conflict if the images of a snapshot are found by another model.
+
+    Not all of them have features of the one that was trained for, and so no record beside a vector.
+    """
+    if manifest.visual is None or manifest.visual.fingerprint != pair.visual:
+        raise Conflict(
+            "The collection was rolled back to another model while the matching network was "
+            "trained. Nothing was lost; `ise train-matching` trains one for the present model."
+        )
 
 
 def _with_former_joint(

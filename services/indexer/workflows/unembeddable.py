@@ -20,9 +20,9 @@ class Unembeddable:
 
     def ids(self, pair: ModelPair) -> set[str]:
         """Ids of the images in the snapshot that lack the features of these models."""
-        current = self._current.manifest()
         lacking: set[int] = set()
-        with self._images.view() as view:
+        # Others may publish so much meanwhile that files of it would be removed.
+        with self._current.holding() as current, self._images.view() as view:
             for space, fingerprint in (
                 (current.visual, pair.visual),
                 (current.joint, pair.matching),

@@ -1,11 +1,13 @@
 """Explanations of similarities, by heat maps that the embedder computes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.answering.features import check_model
+from services.query.answering.model_change import on_current
 from services.query.answering.service import SearchService
 from services.query.embedders import Embedders
 from services.query.search.searcher import Searcher
@@ -62,6 +64,10 @@ class Reason:
             )
 
 
+ReasonOf = Callable[[], Awaitable[Reason]]
+"""Returns the request of an explanation, by the collection at the time of the call."""
+
+
 class Reasons:
     """Finds the pictures and their stored vectors, and has the embedder explain them."""
 
@@ -81,10 +87,13 @@ class Reasons:
     async def of_upload(self, data: bytes, other_id: str) -> Reason:
         """Explain an uploaded picture and an indexed image."""
         searcher = await self._searches.searcher()
-        stored = _stored(searcher, _visual(searcher), other_id)
+        # Fail before the work if there is no such image.
+        _stored(searcher, _visual(searcher), other_id)
         searcher, found = await self._searches.embedded(data, searcher)
         space = _visual(searcher)
         check_model(space, found.fingerprint)
+        # The collection may have gone over to another model, whose vectors these are.
+        stored = _stored(searcher, space, other_id)
         files = [data, await self._file(other_id)]
         return _by_features(space, files, _cosine(space.placed(found.vector), stored))
 
@@ -112,8 +121,23 @@ class Reasons:
             return await self.of_term(image_id, term.strip())
         raise InvalidInput("Give one of `to` (an image's id) and `term`.")
 
-    async def why(self, reason: Reason) -> Why:
+    async def why(self, reason_of: ReasonOf) -> Why:
         """The numbers. Raises FingerprintMismatch, Conflict, Unavailable."""
+
+        async def explained(_: Searcher) -> Why:
+            return await self._why(await reason_of())
+
+        return await on_current(self._searches.searcher, explained)
+
+    async def overlay(self, reason_of: ReasonOf) -> bytes:
+        """The heat over the first picture, as a PNG."""
+
+        async def drawn(_: Searcher) -> bytes:
+            return await self._overlay(await reason_of())
+
+        return await on_current(self._searches.searcher, drawn)
+
+    async def _why(self, reason: Reason) -> Why:
         call = embedder.explain_images(
             reason.files, reason.space, reason.term, reason.network, reason.projection
         )
@@ -134,8 +158,7 @@ class Reasons:
             model=found.fingerprint,
         )
 
-    async def overlay(self, reason: Reason) -> bytes:
-        """The heat over the first picture, as a PNG."""
+    async def _overlay(self, reason: Reason) -> bytes:
         call = embedder.explain_overlay(
             reason.files, reason.space, reason.term, reason.network, reason.projection
         )

@@ -10,6 +10,7 @@ import anyio.to_thread
 from services.query.answering.by_date import sorted_as_asked
 from services.query.answering.features import Embedded, Features, check_model, check_pictures
 from services.query.answering.identity import identity_of
+from services.query.answering.model_change import on_current
 from services.query.answering.response import response_for
 from services.query.answering.searches import (
     EmbeddedSearch,
@@ -250,7 +251,9 @@ class SearchService:
             if alone and (searcher := self._at_once(search.options)) is not None:
                 return self._answer_now(search, pages, watch, searcher)
             return await _in_thread(lambda: self._answer_now(search, pages, watch))
-        resolved = await search.resolve(await self.searcher(), pages.after, watch)
+        resolved = await on_current(
+            self.searcher, lambda searcher: search.resolve(searcher, pages.after, watch)
+        )
         return await _in_thread(lambda: _rank(resolved, search.options, pages, watch))
 
     def _answer_now(

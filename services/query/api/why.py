@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.query.answering.reasons import Reason, Reasons
+from services.query.answering.reasons import ReasonOf, Reasons
 from services.query.api.search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.explanation import Why
@@ -85,7 +85,7 @@ async def explain_match(here: Here, image_id: str, to: To = None, term: Term = N
     """Return a heat map of the image whose cells sum to the cosine of the features as the index
     compares them.
     """
-    return await here.why(await here.for_subject(image_id, to, term))
+    return await here.why(lambda: here.for_subject(image_id, to, term))
 
 
 @router.get(
@@ -100,7 +100,7 @@ async def draw_match(here: Here, image_id: str, to: To = None, term: Term = None
     """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
     are dark.
     """
-    return await _drawn(here, await here.for_subject(image_id, to, term))
+    return await _drawn(here, lambda: here.for_subject(image_id, to, term))
 
 
 @router.post(
@@ -130,11 +130,12 @@ async def draw_upload(here: Here, request: Request, form: WhyUpload) -> Response
     return await _drawn(here, await _of_upload(here, request, form))
 
 
-async def _of_upload(here: Reasons, request: Request, form: WhyForm) -> Reason:
+async def _of_upload(here: Reasons, request: Request, form: WhyForm) -> ReasonOf:
     check_size(request, form.file.size or 0)
-    return await here.of_upload(await form.file.read(), form.to)
+    data = await form.file.read()
+    return lambda: here.of_upload(data, form.to)
 
 
-async def _drawn(here: Reasons, reason: Reason) -> Response:
-    drawn = await here.overlay(reason)
+async def _drawn(here: Reasons, reason_of: ReasonOf) -> Response:
+    drawn = await here.overlay(reason_of)
     return Response(drawn, media_type="image/png", headers=FENCED | validators(etag_of(drawn)))

@@ -78,6 +78,14 @@ class Collection:
             self._items, self._superseded, None if former is None else former.orders
         )
 
+    @property
+    def models(self) -> tuple[str | None, str | None]:
+        """The fingerprints of the model and of the matching network; None: there is none."""
+        return (
+            None if self.visual is None else self.visual.fingerprint,
+            None if self.joint is None else self.joint.fingerprint,
+        )
+
     def folders(self, path: str, deleted: NDArray[np.int64]) -> list[Folder]:
         """Return the folders right below a path, each with the id of an image as its cover."""
         found = []

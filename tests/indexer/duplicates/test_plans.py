@@ -9,6 +9,7 @@ from PIL import Image
 
 from services.indexer.catalog.picture_pairs import PairTable
 from services.indexer.comparing import hashes
+from services.indexer.curation.duplicates import DuplicatePlans
 from shared.cli.main import main
 from shared.clients import browsing, curation, duplicates, indexer
 from shared.contracts.duplicates import DeleteDuplicates, Keep, Likeness, PlanQuery
@@ -158,6 +159,21 @@ def test_a_plan_that_is_no_longer_true_is_refused(service, copies):
         planned(service, budget=0.5, cursor=f"{page.plan}-1")
     with pytest.raises(InvalidInput, match="cursor"):
         planned(service, cursor="nonsense")
+
+
+def test_copies_stay_where_the_one_kept_for_them_is_deleted_meanwhile(service, copies, monkeypatch):
+    plan = planned(service, budget=0.5)
+    made = DuplicatePlans._made
+
+    def slowly(self, budget, keep):
+        found = made(self, budget, keep)
+        service.send(indexer.delete_image(copies["whole.jpg"]))
+        return found
+
+    monkeypatch.setattr(DuplicatePlans, "_made", slowly)
+    assert service.send(deletion(plan)).deleted == 0
+    service.send(indexer.get_image(copies["small.jpg"]))
+    service.send(indexer.get_image(copies["turned.jpg"]))
 
 
 def test_pictures_that_are_left_out_stay(service, copies):
