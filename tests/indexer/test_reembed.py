@@ -279,3 +279,31 @@ def test_a_roll_back_during_a_training_leaves_no_words_of_the_new_model(
         assert "rolled back" in service.failed(service.send(asked))
         answer = service.ask(query.search_term("puppy", limit=PICTURES + 1))
         assert (answer.mode, len(answer.hits)) == ("semantic", PICTURES)
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_roll_back_during_an_ingest_is_told_and_a_build_finds_all(
+    service_at: Any,
+    tmp_path: Path,
+    both: str,
+    source: Path,
+    picture: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    sync: bool,
+) -> None:
+    images = Embedding.images
+    with service_at(tmp_path / "data", both) as service:
+        former = service.ingest(source).result["snapshot"]
+        service.succeeded(service.send(indexer.reembed_index(ReembedRequest())))
+        (source / "new.png").write_bytes(picture(1000))
+
+        def slowly(self: Embedding, *given: Any, **options: Any) -> Any:
+            monkeypatch.undo()
+            service.send(indexer.activate_snapshot(former))
+            return images(self, *given, **options)
+
+        monkeypatch.setattr(Embedding, "images", slowly)
+        job = service.start_ingest(source, sync=sync, build=False)
+        assert "rolled back" in service.failed(job)
+        service.build()
+        assert service.finds_itself(picture(1000))

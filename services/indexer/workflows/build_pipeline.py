@@ -126,6 +126,21 @@ class BuildPipeline:
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
 
+    def publish(self, pair: ModelPair, job: JobContext, reason: str) -> dict[str, Any]:
+        """Publishes pictures that have features of these models, without a build.
+
+        Raises Conflict where the collection was rolled back to another model meanwhile.
+        """
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_first(pair.visual, reason, may_lag=True)
+        if manifest.visual is not None and manifest.visual.fingerprint != pair.visual:
+            raise Conflict(
+                "The collection was rolled back to another model while pictures were embedded, so "
+                "they aren't found yet. Nothing was lost; `ise build` embeds them by the present "
+                "model."
+            )
+        return self.told(manifest)
+
     def told(self, manifest: Manifest) -> dict[str, Any]:
         """Return a job's result for a snapshot that it published without a build."""
         return {

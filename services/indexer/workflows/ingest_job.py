@@ -60,6 +60,4 @@ class IngestJob:
         if asked.build:
             settings = BuildSettings(clusters=asked.clusters)
             return result | self._pipeline.build_or_publish(pair, settings, job, "ingest")
-        job.stage(PUBLISHING)
-        manifest = self._collection.publisher.publish_first(pair.visual, "ingest", may_lag=True)
-        return result | self._pipeline.told(manifest)
+        return result | self._pipeline.publish(pair, job, "ingest")

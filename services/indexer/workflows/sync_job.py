@@ -89,10 +89,8 @@ class SyncJob:
         if pair is not None and is_first and asked.build and self._collection.images.count():
             settings = BuildSettings(clusters=asked.clusters)
             return result | self._pipeline.build_or_publish(pair, settings, job, "sync")
+        if pair is not None:
+            return result | self._pipeline.publish(pair, job, "sync")
         job.stage(PUBLISHING)
-        publisher = self._collection.publisher
-        return result | self._pipeline.told(
-            publisher.publish_pending("sync", may_lag=True)
-            if pair is None
-            else publisher.publish_first(pair.visual, "sync", may_lag=True)
-        )
+        manifest = self._collection.publisher.publish_pending("sync", may_lag=True)
+        return result | self._pipeline.told(manifest)
