@@ -1,13 +1,15 @@
 """Cost of HTTP for searches by vector and by id in both metrics, searches a second, and batches.
 
 The collection is built for cosine. In process is the function that the service's route runs; the
-same queries are sent in turn, in blocks.
+same queries are sent in turn, in blocks. Searches a second are those of the service and of a route
+that does nothing but answer the same bytes, in turn.
 """
 
 import json
 import multiprocessing
 import re
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import product
+from benchmarks.bare_route import bare_route
 from benchmarks.collection import Collection
 from benchmarks.serving import query_service
 from services.query.answering.searches import IdSearch, VectorSearch
@@ -35,7 +38,8 @@ _RECALL = 0.95
 _BLOCK = 25
 _BATCH = 100
 _CLIENTS = 16
-_LOAD_S = 4.0
+_LOAD_S = 3.0
+_LOAD_ROUNDS = 5
 
 Ask = Callable[[int], object]
 
@@ -68,7 +72,7 @@ def measure(data: Path, collection: Collection, queries: int = 500) -> dict[str,
                 {"vector": by_vector, "id": by_id},
                 min(queries, len(vectors)),
             )
-            found[metric]["per_second_at_16"] = _under_load(port, by_vector)
+            found[metric] |= _beside_bare(port, by_vector)
             print(f"  {metric}: {found[metric]}")
     finally:
         group.stop()
@@ -132,6 +136,26 @@ def _one_client(
         found[f"rate of a batch, by {kind}"] = round(ratio, 2)
     http.close()
     return found
+
+
+def _beside_bare(port: int, requests: Sequence[bytes]) -> dict[str, float]:
+    """Return the searches a second of 16 clients, and a bare route's answers; medians of rounds."""
+    http = _Connection(port)
+    with tempfile.NamedTemporaryFile() as answer:
+        answer.write(http.ask(requests[0]))
+        answer.flush()
+        http.close()
+        with bare_route(Path(answer.name)) as bare_port:
+            rounds = [
+                (_under_load(port, requests), _under_load(bare_port, requests))
+                for _ in range(_LOAD_ROUNDS)
+            ]
+    ours, bare = (float(np.median(rates)) for rates in zip(*rounds, strict=True))
+    return {
+        "per_second_at_16": ours,
+        "bare_per_second_at_16": bare,
+        "of_bare": round(float(np.median([mine / its for mine, its in rounds])), 3),
+    }
 
 
 def _under_load(port: int, requests: Sequence[bytes]) -> float:
