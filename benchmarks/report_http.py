@@ -36,3 +36,45 @@ def over_http(found: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def overhead(found: dict[str, Any]) -> str:
+    kinds = ("vector", "id")
+    rows = [
+        [
+            told,
+            *(
+                f"{found[metric][name.format(kind)]:{form}}"
+                for metric in ("cosine", "l2")
+                for kind in kinds
+            ),
+        ]
+        for told, name, form in (
+            ("in process, ms", "in process, by {}", ".2f"),
+            ("over HTTP, ms", "http, by {}", ".2f"),
+            ("of a batch of 100, ms", "of a batch, by {}", ".2f"),
+            ("rate of a batch, x single", "rate of a batch, by {}", ".1f"),
+        )
+    ]
+    heads = ["", *(f"{metric}, by {kind}" for metric in ("cosine", "L2") for kind in kinds)]
+    loads = [
+        f"by {told} {found[metric]['per_second_at_16']:,.0f} searches a second by vector at 16 "
+        f"clients, a bare route {found[metric]['bare_per_second_at_16']:,.0f} answers"
+        for metric, told in (("cosine", "cosine"), ("l2", "L2"))
+    ]
+    return "\n".join(
+        [
+            f"## What HTTP adds: {found['collection']}",
+            "",
+            measured_on(found),
+            "",
+            f"Built for cosine; {found['queries']:,} searches with ten hits, one client, medians. "
+            "*In process* calls the function of the route, with the same answer.",
+            "",
+            *table(heads, rows),
+            "",
+            f"{loads[0][0].upper()}{loads[0][1:]}; {loads[1]}. The bare route is FastAPI's, looks "
+            "at no request and returns the same bytes.",
+            "",
+        ]
+    )
