@@ -56,6 +56,9 @@ class Numbers(Embedding):
     def pair(self, bulk: bool = False) -> ModelPair:
         return ModelPair("m", "m")
 
+    def decoding(self) -> str:
+        return "d"
+
     def label_head(self, fingerprint: str) -> LabelHead:
         raise NotFound(f"The model {fingerprint} has no classifier.")
 
