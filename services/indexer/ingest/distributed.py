@@ -14,7 +14,7 @@ from services.indexer.catalog.job_chunks import Part, PartTable, Standing
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.lease_fence import LeaseLost, fenced
 from services.indexer.embedding.client import ModelPair
-from services.indexer.ingest.pipeline import MOST_NOTES, IngestResult
+from services.indexer.ingest.result import MOST_NOTES, IngestResult
 from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.leases import Leases
 from services.indexer.sources.resolver import Resolver

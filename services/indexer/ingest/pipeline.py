@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from services.indexer.ingest.file_reader import (
     no_large_video,
 )
 from services.indexer.ingest.one_by_one import each_alone
+from services.indexer.ingest.result import IngestResult
 from services.indexer.ingest.settings import IngestSettings as IngestSettings
 from services.indexer.jobs.context import JobContext
 from services.indexer.sources.source import SourceFile
@@ -45,30 +46,8 @@ log = logging.getLogger(__name__)
 # Write a shard once it is large enough for a file, or often enough to show progress.
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
-MOST_NOTES = 1000
 _BATCHES_AHEAD = 12
 """Number of batches read ahead: as many as the embedder handles during a flush."""
-
-
-@dataclass
-class IngestResult:
-    """Result of an ingest: `embedded` images were new to the model.
-
-    `replaced`: images whose file contains another picture now. `file_notes`: damage of pictures
-    that were added nevertheless, `{path, note}`, up to a thousand.
-    """
-
-    files: int = 0
-    embedded: int = 0
-    already_there: int = 0
-    failed: int = 0
-    replaced: int = 0
-    file_notes: list[dict[str, str]] = field(default_factory=list)
-
-    def note(self, path: str, note: str) -> None:
-        """Record a note on a picture, up to a limit."""
-        if len(self.file_notes) < MOST_NOTES:
-            self.file_notes.append({"path": path, "note": note})
 
 
 Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[str]]

@@ -11,7 +11,8 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.known_file import KnownFile
 from services.indexer.embedding.client import ModelPair
-from services.indexer.ingest.pipeline import IngestResult, IngestSettings, Record, place_of
+from services.indexer.ingest.pipeline import IngestSettings, Record, place_of
+from services.indexer.ingest.result import IngestResult
 from services.indexer.jobs.context import JobContext
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
 from shared.media.identity import id_of_sha256

@@ -8,13 +8,8 @@ from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
 from services.indexer.ingest.file_reader import LargeVideos, no_large_video
-from services.indexer.ingest.pipeline import (
-    Ingest,
-    IngestResult,
-    IngestSettings,
-    IngestTools,
-    Record,
-)
+from services.indexer.ingest.pipeline import Ingest, IngestSettings, IngestTools, Record
+from services.indexer.ingest.result import IngestResult
 from services.indexer.ingest.second_files import SecondFiles
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.collection import Collection

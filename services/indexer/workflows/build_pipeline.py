@@ -12,6 +12,7 @@ from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.late_images import LateImages
 from services.indexer.workflows.matching_training import MatchingTraining
 from services.indexer.workflows.reembedding import Reembedding
+from services.indexer.workflows.same_model import check_same_model
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
 from shared.core.errors import Conflict, InvalidInput
@@ -19,6 +20,7 @@ from shared.snapshots.manifest import Manifest
 
 _FAILS_THE_JOB = (InvalidInput, Conflict)
 """Errors of a build that somebody has to act on."""
+_EMBED_ANEW = "`ise build` embeds this job's pictures by the present model, so that they are found."
 _PATIENCE_S = 600.0
 """How long a build waits for an embedder that trains for somebody else; the pictures wait too."""
 
@@ -133,12 +135,8 @@ class BuildPipeline:
         """
         job.stage(PUBLISHING)
         manifest = self._publisher.publish_first(pair.visual, reason, may_lag=True)
-        if manifest.visual is not None and manifest.visual.fingerprint != pair.visual:
-            raise Conflict(
-                "The collection was rolled back to another model while pictures were embedded, so "
-                "they aren't found yet. Nothing was lost; `ise build` embeds them by the present "
-                "model."
-            )
+        if manifest.visual is not None:
+            check_same_model(manifest, pair, _EMBED_ANEW)
         return self.told(manifest)
 
     def told(self, manifest: Manifest) -> dict[str, Any]:

@@ -38,18 +38,20 @@ from services.indexer.segments.local_space import BlockVectors, with_progress
 from services.indexer.segments.scratch_vectors import kept_on_disk
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.workflows.class_queries import class_vectors
+from services.indexer.workflows.former_joint import with_former_joint
 from services.indexer.workflows.labelling import labelled
+from services.indexer.workflows.same_model import check_same_model
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.core.errors import Conflict
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.transform import Transform, transformed
 
 _JOINT_BLOCK = 8192
+_TRAIN_ANEW = "`ise train-matching` trains a matching network for the present model."
 
 
 class IndexBuilder:
@@ -132,7 +134,7 @@ class IndexBuilder:
             if joint is not None:
                 base = joint
             elif network is not None or keep_joint:
-                base = _with_former_joint(base, current, pair, network)
+                base = with_former_joint(base, current, pair, network)
             # Those that are there; the next step takes them only where they fit.
             base = base.model_copy(update={"labels": current.labels})
             made = labelled(self._labels, base, job)
@@ -149,13 +151,13 @@ class IndexBuilder:
         with self._current.holding() as base:
             if base.visual is None:
                 raise RuntimeError("there is no index to put a joint space beside")
-            _check_same_model(base, pair)
+            check_same_model(base, pair, _TRAIN_ANEW)
             job.expect([*JOINT, PUBLISHING], base.images)
             with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
         job.stage(PUBLISHING)
 
         def latest(current: Manifest) -> Manifest:
-            _check_same_model(current, pair)
+            check_same_model(current, pair, _TRAIN_ANEW)
             # The visual space may have had additions meanwhile; only the joint space is replaced.
             return current.model_copy(
                 update={
@@ -332,38 +334,3 @@ class IndexBuilder:
     def _tags(self) -> Mapping[int, list[str]]:
         with self._images.view() as view:
             return view.tags_by_ordinal()
-
-
-def _check_same_model(manifest: Manifest, pair: ModelPair) -> None:
-    """Raise Conflict if the images of a snapshot are found by another model.
-
-    Not all of them have features of the one that was trained for, and so no record beside a vector.
-    """
-    if manifest.visual is None or manifest.visual.fingerprint != pair.visual:
-        raise Conflict(
-            "The collection was rolled back to another model while the matching network was "
-            "trained. Nothing was lost; `ise train-matching` trains one for the present model."
-        )
-
-
-def _with_former_joint(
-    base: Manifest, current: Manifest, pair: ModelPair, network: str | None
-) -> Manifest:
-    """The base with the present joint space, where that fits it; what it lacks comes later."""
-    joint, visual = current.joint, current.visual
-    if joint is None or visual is None or visual.fingerprint != pair.visual:
-        return base
-    if current.matching_fingerprint != pair.matching or network not in (
-        None,
-        joint.fingerprint,
-    ):
-        return base
-    upto = current.revision if joint.revision is None else joint.revision
-    return base.model_copy(
-        update={
-            "joint": joint.model_copy(update={"revision": upto}),
-            "matching_fingerprint": current.matching_fingerprint,
-            "tag_vectors": current.tag_vectors,
-            "tags_revision": min(current.tags_revision or upto, current.revision),
-        }
-    )

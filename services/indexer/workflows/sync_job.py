@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.indexer.catalog.source_claims import Origins
-from services.indexer.ingest.pipeline import IngestResult
+from services.indexer.ingest.result import IngestResult
 from services.indexer.ingest.service import IngestService
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.stage_plan import (
