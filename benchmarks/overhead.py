@@ -1,8 +1,8 @@
 """Cost of HTTP for searches by vector and by id in both metrics, searches a second, and batches.
 
 The collection is built for cosine. In process is the function that the service's route runs; the
-same queries are sent in turn, in blocks. Searches a second are those of the service and of a route
-that does nothing but answer the same bytes, in turn.
+same queries are sent in turn, in blocks. Searches a second are those of one service, of two
+replicas, and of a route that does nothing but answer the same bytes, in turn.
 """
 
 import json
@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _RECALL = 0.95
 _BLOCK = 25
 _BATCH = 100
 _CLIENTS = 16
+_REPLICAS = 2
 _LOAD_S = 3.0
 _LOAD_ROUNDS = 5
 
@@ -56,15 +58,19 @@ def measure(data: Path, collection: Collection, queries: int = 500) -> dict[str,
     nothing_to_wait_for = Waiting(shelf, Places(_CLIENTS, "searches"), 0, lambda: None)
     no_terms = TermReader(Embedders([]))
     service = SearchService(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
-    group, port = query_service(folder)
     found: dict[str, Any] = {"collection": collection.name, "queries": queries}
-    try:
+    with ExitStack() as running:
+        ports = []
+        for _ in range(_REPLICAS):
+            group, port = query_service(folder)
+            running.callback(group.stop)
+            ports.append(port)
         for metric in Metric:
             options = SearchOptions(metric=metric)
             by_vector = [_request("", {"vector": one, "metric": metric}) for one in vectors]
             by_id = [_request("", {"id": one, "metric": metric}) for one in ids]
             found[metric] = _one_client(
-                port,
+                ports[0],
                 {
                     "vector": partial(_by_vector, service, vectors, options),
                     "id": partial(_by_id, service, ids, options),
@@ -72,10 +78,8 @@ def measure(data: Path, collection: Collection, queries: int = 500) -> dict[str,
                 {"vector": by_vector, "id": by_id},
                 min(queries, len(vectors)),
             )
-            found[metric] |= _beside_bare(port, by_vector)
+            found[metric] |= _beside_bare(ports, by_vector)
             print(f"  {metric}: {found[metric]}")
-    finally:
-        group.stop()
     return found
 
 
@@ -138,43 +142,47 @@ def _one_client(
     return found
 
 
-def _beside_bare(port: int, requests: Sequence[bytes]) -> dict[str, float]:
-    """Return the searches a second of 16 clients, and a bare route's answers; medians of rounds."""
-    http = _Connection(port)
+def _beside_bare(ports: Sequence[int], requests: Sequence[bytes]) -> dict[str, float]:
+    """Return the searches a second of 16 clients, by one service and by all of them, and a bare
+    route's answers; medians of rounds.
+    """
+    http = _Connection(ports[0])
     with tempfile.NamedTemporaryFile() as answer:
         answer.write(http.ask(requests[0]))
         answer.flush()
         http.close()
         with bare_route(Path(answer.name)) as bare_port:
             rounds = [
-                (_under_load(port, requests), _under_load(bare_port, requests))
+                [_under_load(them, requests) for them in (ports[:1], ports, [bare_port])]
                 for _ in range(_LOAD_ROUNDS)
             ]
-    ours, bare = (float(np.median(rates)) for rates in zip(*rounds, strict=True))
+    one, all_of_them, bare = (float(np.median(rates)) for rates in zip(*rounds, strict=True))
     return {
-        "per_second_at_16": ours,
+        "per_second_at_16": one,
+        "replicas": len(ports),
+        "per_second_of_replicas": all_of_them,
         "bare_per_second_at_16": bare,
-        "of_bare": round(float(np.median([mine / its for mine, its in rounds])), 3),
+        "of_bare": round(float(np.median([each[0] / each[2] for each in rounds])), 3),
     }
 
 
-def _under_load(port: int, requests: Sequence[bytes]) -> float:
+def _under_load(ports: Sequence[int], requests: Sequence[bytes]) -> float:
     """Searches a second of clients that share the requests, from a process of their own."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_clients, args=(there, port, requests))
+    process = context.Process(target=_clients, args=(there, ports, requests))
     process.start()
     found: float = here.recv()
     process.join()
     return found
 
 
-def _clients(pipe: Any, port: int, requests: Sequence[bytes]) -> None:
+def _clients(pipe: Any, ports: Sequence[int], requests: Sequence[bytes]) -> None:
     counts = [0] * _CLIENTS
     end = time.perf_counter() + _LOAD_S
 
     def run(client: int) -> None:
-        http = _Connection(port)
+        http = _Connection(ports[client % len(ports)])
         while time.perf_counter() < end:
             http.ask(requests[(client + _CLIENTS * counts[client]) % len(requests)])
             counts[client] += 1

@@ -59,7 +59,9 @@ def overhead(found: dict[str, Any]) -> str:
     heads = ["", *(f"{metric}, by {kind}" for metric in ("cosine", "L2") for kind in kinds)]
     loads = [
         f"by {told} {found[metric]['per_second_at_16']:,.0f} searches a second by vector at 16 "
-        f"clients, a bare route {found[metric]['bare_per_second_at_16']:,.0f} answers"
+        f"clients, {found[metric]['replicas']} replicas "
+        f"{found[metric]['per_second_of_replicas']:,.0f}, a bare route "
+        f"{found[metric]['bare_per_second_at_16']:,.0f} answers"
         for metric, told in (("cosine", "cosine"), ("l2", "L2"))
     ]
     return "\n".join(

@@ -19,6 +19,7 @@ from shared.doctor.finding import Finding, ok, problem, warning
 
 NAMES = ("query", "indexer", "embedder")
 _CLOCK_S = 30.0
+_TIMEOUT_S = 3.0
 # A request of each service that needs the key and changes nothing.
 _READS = {"query": "/v1/stats", "indexer": "/v1/stats", "embedder": "/v1/models"}
 
@@ -27,7 +28,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Yield findings on all three services, and on the models if both sides answer."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     reached = asked = 0
-    with httpx.Client(verify=tls.trusted(), timeout=3, trust_env=False) as http:
+    with httpx.Client(verify=tls.trusted(), timeout=_TIMEOUT_S, trust_env=False) as http:
         for name in NAMES:
             for url in (one for given in settings.urls_of(name) for one in each_of(given)):
                 found = list(_service(http, name, url, key))
@@ -59,6 +60,16 @@ def _service(http: httpx.Client, name: str, url: str, key: str | None) -> Iterat
             name, f"{url} has version {version}, this command {VERSION}. Bring all to one version."
         )
     yield from _clock(name, health)
+    try:
+        yield from _readiness(http, name, url, key, version)
+    except httpx.TransportError as error:
+        yield _unreachable(name, url, error)
+
+
+def _readiness(
+    http: httpx.Client, name: str, url: str, key: str | None, version: str
+) -> Iterator[Finding]:
+    """Yield whether a service is ready and takes the key. Raises httpx.TransportError."""
     ready = http.get(f"{url}/ready")
     if not ready.is_success:
         yield problem(name, f"{url} is not ready: {_detail(ready)}")

@@ -18,7 +18,7 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = """
-import http.server, json, os, sys
+import http.server, json, os, sys, time
 name = "{name}"
 if os.environ.get("FAILS") == name:
     sys.exit(os.environ.get("SAYS", "no weights"))
@@ -46,6 +46,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/end":
             os._exit(9)
     def log_message(self, *_): pass
+time.sleep(float(os.environ.get("LATE", "0")))
 port = int(os.environ["ISE_" + name.upper() + "_PORT"])
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
@@ -93,9 +94,17 @@ def until(stream, text: str) -> str:
     raise AssertionError(f"{text!r} never came: {seen}")
 
 
+def rest(process) -> tuple[str, str]:
+    """What was written since `until`: `communicate` would lose what was read ahead."""
+    out, errors = process.stdout.read(), process.stderr.read()
+    process.wait(timeout=60)
+    return out, errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
-    with started(tmp_path, ports) as process:
+    # Late, so that it is waited for.
+    with started(tmp_path, ports, LATE="0.5") as process:
         told = until(process.stdout, "Ctrl-C")
         assert f"Data: {tmp_path / 'data'}\n" in told
         assert "embedder | embedder listens" in told
@@ -103,7 +112,7 @@ def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
         assert f"The page: http://127.0.0.1:{ports['query']}/" in told
         assert f"http://127.0.0.1:{ports['indexer']}/docs" in told
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = rest(process)
     assert (process.returncode, errors) == (0, "")
     assert all(closed(port) for port in ports.values())
 
@@ -124,7 +133,7 @@ def test_models_that_do_not_fit_the_index_are_told_of_in_a_line(tmp_path, ports,
     with started(tmp_path, ports, "--log-dir", "logs", **env) as process:
         until(process.stdout, "Ctrl-C")
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=60)
+        out, errors = rest(process)
     *warning, last = out.splitlines()
     assert (errors, last) == ("", "Stopping all three.")
     assert len(warning) == (1 if way_out else 0)
@@ -138,7 +147,7 @@ def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
         told = until(process.stdout, "is back")
         assert not any(closed(port) for port in ports.values())
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=60)
+        out, errors = rest(process)
     assert (process.returncode, errors, out) == (0, "", "Stopping all three.\n")
     assert told.splitlines() == [
         "The indexer exited with code 9. It restarts in a second; the others keep running.",
@@ -157,7 +166,7 @@ def test_a_signal_in_the_pause_before_a_start_ends_all_three(tmp_path, ports, nu
         httpx.get(f"http://127.0.0.1:{ports['embedder']}/end", trust_env=False)
         until(process.stdout, "It restarts in")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = rest(process)
     assert (process.returncode, errors) == (0, "")
     assert all(closed(port) for port in ports.values())
 
@@ -204,7 +213,7 @@ def test_json_gives_the_addresses_and_leaves_the_rest_to_stderr(tmp_path, ports)
     with started(tmp_path, ports, "--json") as process:
         urls = json.loads(until(process.stdout, "}"))
         process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=60)
+        out, errors = rest(process)
     assert urls == {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     assert (process.returncode, out) == (0, "")
     assert "query    | query listens" in errors

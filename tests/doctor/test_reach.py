@@ -1,5 +1,6 @@
 """What `ise doctor` says of ports, services, keys and clocks, by what really is so."""
 
+import asyncio
 import http.server
 import os
 import socket
@@ -73,6 +74,23 @@ def test_a_service_that_is_not_ready(service, serving):
     with serving(service(not_ready=lambda: "The models are being loaded.")) as url:
         level, told = of_query(url)
     assert (level, "The models are being loaded." in told) == (Level.PROBLEM, True)
+
+
+@pytest.mark.parametrize("route", ["/ready", "/v1/stats"])
+def test_a_service_that_hangs_is_a_problem(with_key, serving, monkeypatch, route):
+    monkeypatch.setattr(connectivity, "_TIMEOUT_S", 0.5)
+    goes_on = threading.Event()
+
+    @with_key.middleware("http")
+    async def hang(request: Any, call_next: Any) -> Any:
+        if request.url.path == route:
+            await asyncio.to_thread(goes_on.wait, 60)
+        return await call_next(request)
+
+    with serving(with_key) as url:
+        level, told = of_query(url, api_key="right")
+        goes_on.set()
+    assert (level, "timed out" in told) == (Level.PROBLEM, True)
 
 
 @pytest.fixture

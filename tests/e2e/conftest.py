@@ -18,8 +18,10 @@ __all__ = ["postgres"]
 
 Start = Callable[..., AbstractContextManager[Engine]]
 
-# A machine that does something else besides may well need more than the 5 seconds of the default.
-expect.set_options(timeout=30_000)
+# A machine that does something else besides may well need more than the 5 seconds of the default,
+# and those who click than the 30.
+PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 # A function: the page's policy lets no expression be evaluated a second time.
 SHOWN = "() => [...document.querySelectorAll('main img')].some((i) => i.naturalWidth > 0)"
@@ -89,6 +91,7 @@ def context() -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 1200, "height": 2000})
+        context.set_default_timeout(PATIENCE_MS)
         context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
         yield context
         browser.close()

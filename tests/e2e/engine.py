@@ -43,7 +43,7 @@ class Engine:
     def ask(self, call: Call[T]) -> T:
         return self.query.send(call)
 
-    def wait(self, job: Job, seconds: float = 600) -> Job:
+    def wait(self, job: Job, seconds: float = 1500) -> Job:
         """Waits until a job has ended."""
         end = time.monotonic() + seconds
         while not job.state.ended:
@@ -52,7 +52,7 @@ class Engine:
             job = self.indexer.send(indexer.get_job(job.id))
         return job
 
-    def done(self, job: Job, seconds: float = 600) -> Job:
+    def done(self, job: Job, seconds: float = 1500) -> Job:
         """Waits until a job has succeeded."""
         ended = self.wait(job, seconds)
         assert ended.state is JobState.SUCCEEDED, ended.error
@@ -77,7 +77,7 @@ def running(data_dir: Path, log_dir: Path, **env: str) -> Iterator[Engine]:
         embedder_port=free_port(),
     )
     with ServiceGroup.local(settings, env=env, log_dir=log_dir) as group:
-        group.wait_ready(timeout=120)
+        group.wait_ready(timeout=300)
         engine = Engine(group, data_dir, log_dir, env.get("ISE_API_KEY"))
         try:
             yield engine

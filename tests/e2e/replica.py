@@ -45,7 +45,7 @@ class Replica:
 
 
 def wait_ready(service: Service, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     with httpx.Client(trust_env=False) as http:
         while (reason := service.not_ready(http)) is not None:
             assert process.poll() is None, f"{service.name} ended"

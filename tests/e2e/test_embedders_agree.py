@@ -13,6 +13,7 @@ from shared.clients import embedder
 from shared.clients.transport import Client
 from tests.e2e.replica import Replica
 from tests.floats import assert_same
+from tests.indexer.running import until
 
 # In process, `tests/embedder/test_engines.py` shows it quickly.
 pytestmark = [pytest.mark.floats, pytest.mark.slow]
@@ -39,8 +40,14 @@ def test_two_that_measured_otherwise_give_the_same_features(sample: Path, tmp_pa
         for cache in caches
     ]
     first, second = replicas
-    first.start()
+
+    def start(one: Replica, cache: Path) -> None:
+        one.start()
+        # A slow machine serves before it has chosen an engine.
+        until(lambda: " runs on " in (tmp_path / f"{cache.name}.log").read_text())
+
     try:
+        start(first, caches[0])
         with Client(first.url) as client:
             expected = features(client, pictures, batch=24)
         # As the second would have it after a race that the other engine won.
@@ -52,7 +59,7 @@ def test_two_that_measured_otherwise_give_the_same_features(sample: Path, tmp_pa
         assert chosen in names
         other = next(name for name in names if name != chosen)
         kept.write_text(json.dumps({"chosen": other}))
-        second.start()
+        start(second, caches[1])
         with Client(second.url) as client:
             for batch in (1, 5, 24):
                 assert_same(features(client, pictures, batch), expected)

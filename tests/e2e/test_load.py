@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def under_load(engine: Engine, files: Sequence[bytes], kill_after: int) -> list[
         working = [clients.submit(embedded, engine, data) for data in files]
         working[kill_after].result()
         for pid in children(engine.group.pids()["embedder"]):
-            os.kill(pid, signal.SIGKILL)
+            # One that meets a bad file may have ended by itself.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return [future.result() for future in working]
 
 
@@ -79,7 +82,7 @@ def test_poison_among_many_requests_hurts_nobody(engine: Engine, good: list[byte
     alone = {data: embedded(engine, data) for data in good[:40]}
     files = mixed(good[:40], poison.quick(good[0]), 160)
     outcomes = under_load(engine, files, kill_after=40)
-    engine.group.wait_ready(timeout=120)
+    engine.group.wait_ready(timeout=300)
     check(files, outcomes, alone)
 
 
@@ -99,7 +102,7 @@ def test_a_thousand_requests_and_poison_that_costs_time_and_memory(
         after_one = resident_bytes(pid)
         second = under_load(engine, files, kill_after=700)
         after_two = resident_bytes(pid)
-        engine.group.wait_ready(timeout=120)
+        engine.group.wait_ready(timeout=300)
     check(files, first, alone)
     check(files, second, alone)
     assert after_two - after_one < 64 * MIB

@@ -52,6 +52,9 @@ def test_the_classic_pair_goes_the_whole_way(start: Start, sample: Path, tmp_pat
         (folder / path.name).write_bytes(path.read_bytes())
     env = {
         "ISE_PROFILE": "classic",
+        # Else a quick machine goes on to another engine between two requests.
+        "ISE_INFERENCE": "eager",
+        "ISE_PRECISION": "fp32",
         "ISE_WEIGHTS": str(_random_weights(tmp_path, "inception_resnet_v2")),
         "ISE_MATCHING_WEIGHTS": str(_random_weights(tmp_path, "resnet50")),
     }

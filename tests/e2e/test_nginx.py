@@ -17,7 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.e2e.conftest import SHOWN
+from tests.e2e.conftest import PATIENCE_MS, SHOWN
 from tests.e2e.engine import REPOSITORY, Engine, find_chromium, running
 from tests.ports import free_port
 
@@ -193,6 +193,7 @@ def test_the_page_is_used_in_a_browser(site: Site, picture: Path, added: str) ->
         rules = f"--host-resolver-rules=MAP {HOST} 127.0.0.1"
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", rules])
         page = browser.new_page(ignore_https_errors=True)
+        page.set_default_timeout(PATIENCE_MS)
         page.on(
             "console", lambda said: complaints.append(said.text) if said.type in _LOUD else None
         )

@@ -15,7 +15,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine, hanging
 
 # Of a caller who doesn't wait for ever; others here have all the time they need.
-HASTY = {"Prefer": "wait=1"}
+HASTY = {"Prefer": "wait=3"}
 
 
 def kill(engine: Engine, name: str) -> None:

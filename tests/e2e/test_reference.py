@@ -1,5 +1,6 @@
 """What was promised of 2,500 real photos. Minutes long."""
 
+import random
 import shutil
 import struct
 import zlib
@@ -11,7 +12,8 @@ import pytest
 
 from shared.clients import indexer, query
 from shared.contracts.answer import Mode
-from tests.e2e.conftest import Start
+from shared.contracts.jobs import Job
+from shared.media.identity import content_id
 from tests.e2e.engine import Engine, running
 from tests.floats import assert_same_hits
 
@@ -33,31 +35,57 @@ def _uri(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def test_the_default_finds_200_uploads_first(
-    start: Start, reference: Path, shuffled: list[Path]
-) -> None:
-    with start() as engine:
-        job = engine.ingest(reference / "photos" / "caltech101")
-        assert job.result is not None
-        assert job.result["images"] == 2500
-        for path in shuffled[:200]:
+class TestDefault:
+    """The default model over 2,480 of the photos, and 20 files that aren't pictures."""
+
+    @pytest.fixture(scope="class")
+    def ingested(
+        self, photos: list[Path], tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[tuple[Engine, Job]]:
+        folder = tmp_path_factory.mktemp("default")
+        for path in photos[:2480]:
+            target = folder / "photos" / path.parent.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        _break(folder / "photos", photos[0].read_bytes())
+        with running(folder / "data", folder / "logs") as engine:
+            yield engine, engine.ingest(folder / "photos")
+
+    def test_200_uploads_are_found_first(
+        self, ingested: tuple[Engine, Job], photos: list[Path]
+    ) -> None:
+        engine, _ = ingested
+        for path in random.Random(1).sample(photos[:2480], 200):
             first = engine.ask(query.search_image(path.read_bytes(), limit=1)).hits[0]
             assert _uri(path) in first.uris
             assert first.score >= 0.999
 
+    def test_20_broken_pictures_are_listed_and_stop_nothing(
+        self, ingested: tuple[Engine, Job]
+    ) -> None:
+        engine, job = ingested
+        assert job.result is not None
+        assert (job.progress.done, job.progress.total, job.progress.failed) == (2500, 2500, 20)
+        assert job.result["images"] == 2480
+        failures = engine.indexer.send(indexer.list_job_failures(job.id)).failures
+        assert len(failures) == 20
+        reasons = {failure.path.rstrip("01234.jpng"): failure.reason for failure in failures}
+        assert set(reasons) == {"empty", "truncated", "text", "bomb"}
+        assert "empty" in reasons["empty"]
+        assert "truncated" in reasons["truncated"]
+        assert "Not an image" in reasons["text"]
+        assert "30000 x 30000" in reasons["bomb"]
+
 
 def test_mobilenet_precision_at_10(mobilenet: Engine, photos: list[Path]) -> None:
     """Each photo as a query, itself left out, exact cosine."""
-    ids = {}
-    for tag in mobilenet.ask(query.list_tags(limit=1000)).tags:
-        for hit in mobilenet.ask(query.search_term(tag.tag, limit=1000)).hits:
-            ids |= dict.fromkeys(hit.uris, hit.id)
-    assert len(ids) == len(photos)
+    assert mobilenet.ask(query.get_stats()).images == len(photos) == 2500
 
     def precision(path: Path) -> float:
-        call = query.find_similar_images(ids[_uri(path)], limit=10, exact=True, metric="cosine")
+        image_id = content_id(path.read_bytes())
+        call = query.find_similar_images(image_id, limit=10, exact=True, metric="cosine")
         hits = mobilenet.ask(call).hits
-        assert ids[_uri(path)] not in {hit.id for hit in hits}
+        assert image_id not in {hit.id for hit in hits}
         return sum(path.parent.name in hit.tags for hit in hits) / 10
 
     with ThreadPoolExecutor(2) as pool:
@@ -134,7 +162,7 @@ def test_all_clusters_answer_as_exact(mobilenet: Engine, shuffled: list[Path]) -
 def test_measured_recall_is_what_searches_reach(mobilenet: Engine, shuffled: list[Path]) -> None:
     found, expected = [], []
     for path in shuffled[:300]:
-        image_id = mobilenet.ask(query.search_image(path.read_bytes(), limit=1)).hits[0].id
+        image_id = content_id(path.read_bytes())
         exact = mobilenet.ask(query.find_similar_images(image_id, limit=10, exact=True))
         probed = mobilenet.ask(query.find_similar_images(image_id, limit=10, nprobe=4))
         found.append(len({h.id for h in exact.hits} & {h.id for h in probed.hits}) / 10)
@@ -143,36 +171,14 @@ def test_measured_recall_is_what_searches_reach(mobilenet: Engine, shuffled: lis
     assert sum(found) / len(found) == pytest.approx(expected[0], abs=0.04)
 
 
-def test_20_broken_pictures_are_listed_and_stop_nothing(
-    start: Start, photos: list[Path], tmp_path: Path
-) -> None:
-    folder = tmp_path / "photos"
-    for path in photos[:2480]:
-        target = folder / path.parent.name / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    whole = photos[0].read_bytes()
+def _break(folder: Path, whole: bytes) -> None:
+    """Write 20 files that can't be read as pictures."""
     bomb = _png_bomb(30_000)
     for number in range(5):
         (folder / f"empty{number}.jpg").write_bytes(b"")
         (folder / f"truncated{number}.jpg").write_bytes(whole[: 1000 + 500 * number])
         (folder / f"text{number}.jpg").write_text(f"no picture {number}")
         (folder / f"bomb{number}.png").write_bytes(bomb + bytes([number]))
-    with start() as engine:
-        job = engine.ingest(folder)
-        assert job.result is not None
-        assert (job.progress.done, job.progress.total, job.progress.failed) == (2500, 2500, 20)
-        assert job.result["images"] == 2480
-        failures = engine.indexer.send(indexer.list_job_failures(job.id)).failures
-        assert len(failures) == 20
-        reasons = {failure.path.rstrip("01234.jpng"): failure.reason for failure in failures}
-        assert set(reasons) == {"empty", "truncated", "text", "bomb"}
-        assert "empty" in reasons["empty"]
-        assert "truncated" in reasons["truncated"]
-        assert "Not an image" in reasons["text"]
-        assert "30000 x 30000" in reasons["bomb"]
-        first = engine.ask(query.search_image(whole, limit=1)).hits[0]
-        assert _uri(photos[0]) in first.uris
 
 
 def _png_bomb(side: int) -> bytes:

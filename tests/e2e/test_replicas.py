@@ -134,7 +134,7 @@ def replicated(tmp_path: Path, sample: Path) -> Iterator[tuple[Engine, list[Repl
     queries = [Replica("query", told, tmp_path / f"query-{n}.log") for n in (2, 3)]
     started: list[Replica] = []
     with ServiceGroup.local(settings, env=told, log_dir=logs) as group:
-        group.wait_ready(timeout=120)
+        group.wait_ready(timeout=300)
         engine = Engine(group, data, logs)
         try:
             for one in (second, *queries):

@@ -141,7 +141,7 @@ def test_without_a_program_that_starts_there_is_no_engine(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.compiled
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_process_compiles_serves_and_ends_with_its_engine(tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("compiled in this process")

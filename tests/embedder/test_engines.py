@@ -314,7 +314,7 @@ def test_an_unknown_engine_is_refused_with_the_choices(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.compiled
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_compiled_features_are_those_of_eager_fp32(mini, files):
     pixels = np.stack([mini.preprocessing(decode(data)) for data in files])
     engine = chosen(mini, inference=Inference.COMPILE, precision=Precision.FP32)

@@ -278,9 +278,11 @@ def test_a_sync_that_is_killed_goes_on_by_itself(process, folder_of, picture, di
 
 @pytest.mark.slow
 def test_a_change_of_the_model_survives_a_kill(
-    embedder, other_embedder, service_at, tmp_path, folder_of, until
+    embedder, other_embedder, service_at, tmp_path, folder_of, until, monkeypatch
 ) -> None:
     """What the new model has made of a picture, it isn't asked for again."""
+    # It is asked for each picture by itself.
+    monkeypatch.setattr("tests.indexer.running.PATIENCE_S", 600)
     count, data = 2000, tmp_path / "data"
     for one in (embedder, other_embedder):
         one.mount(data)

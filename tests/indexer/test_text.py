@@ -1,7 +1,6 @@
 """Text in pictures: read by a job that starts by itself, kept, published, and found by terms."""
 
 import threading
-import time
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
@@ -205,17 +204,19 @@ def test_the_next_publication_writes_damaged_text_anew(texts, picture, is_there)
 
 @needs_ocr
 @pytest.mark.slow
-def test_pictures_are_read_by_themselves_and_only_once(embedder, start, picture):
+def test_pictures_are_read_by_themselves_and_only_once(embedder, start, picture, monkeypatch):
+    # The reader has the lowest priority: beside busy tests it gets the processor late.
+    monkeypatch.setattr("tests.indexer.running.PATIENCE_S", 600)
     with start(embedder, ocr="auto") as service:
         shown = sign("Harbour Street 17", "turn left")
         service.add(shown, picture(1))
-        until(lambda: asked_or_none(service, '"harbour street"'))
+        # Its words are found a moment before the job has ended.
+        reading = until(lambda: (job := latest(service)) and job.state.ended and job)
         answer = asked(service, '"harbour street 17"')
         assert ids(answer) == [content_id(shown)]
         (first, *_) = answer.hits[0].text
         assert first.text == "Harbour"
         assert 0 < first.box[0][0] < 0.2
-        reading = latest(service)
         assert (reading.state, reading.result["read"]) == (JobState.SUCCEEDED, 2)
         assert (reading.result["failed"], reading.result["words"]) == (0, 5)
         # Nothing is left, so nothing starts again; a request reads what other versions have read.
@@ -312,11 +313,6 @@ def test_a_reading_that_makes_room_keeps_what_it_has_read(start, embedder, pictu
 
 def latest(service):
     return service.parts.job_table.latest(JobKind.TEXT)
-
-
-def asked_or_none(service, term):
-    time.sleep(0.1)
-    return ids(asked(service, term))
 
 
 def test_text_comes_before_meaning_and_all_pages_together_are_one_list(service, folder_of):

@@ -10,6 +10,7 @@ import pytest
 from shared.core.trace import HEADER
 from shared.media.identity import content_id
 from shared.web import otel
+from tests.indexer.running import until
 from tests.receiver import receiving
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -25,6 +26,10 @@ def test_a_search_is_one_trace_from_the_caller_to_the_embedder(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    def paths() -> set[str]:
+        traced = [one for one in caplog.records if getattr(one, "trace_id", "") == TRACE]
+        return {vars(one)["path"] for one in traced}
+
     data = picture(1)
     with receiving() as receiver:
         monkeypatch.setenv(otel.ENDPOINT, receiver.url)
@@ -38,10 +43,9 @@ def test_a_search_is_one_trace_from_the_caller_to_the_embedder(
                         files={"file": ("a.png", data)},
                         headers={HEADER: f"00-{TRACE}-{CALLER}-01"},
                     )
+                    # A request is logged a moment after its answer.
+                    until(lambda: {"/v1/search/image", "/v1/embed/images"} <= paths())
                 assert answer.json()["hits"][0]["id"] == content_id(data)
-                traced = [one for one in caplog.records if getattr(one, "trace_id", "") == TRACE]
-                paths = {vars(one)["path"] for one in traced}
-                assert {"/v1/search/image", "/v1/embed/images"} <= paths
     spans = [span for span in receiver.spans if span.trace_id == TRACE]
     by_id = {span.span_id: span for span in spans}
     [root] = [span for span in spans if span.parent_id == CALLER]

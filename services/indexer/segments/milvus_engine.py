@@ -247,7 +247,8 @@ class MilvusSpaces:
         spared: set[str],
         known: set[str] | None,
     ) -> None:
-        before, self._served = self._served, set(used)
+        # At first any of them may be the one before.
+        before, self._served = self._served or set(named), set(used)
         with self._engine.server.asked() as client:
             listed = client.list_collections()
         there = {name_of(name) for name in listed if name.startswith(self._prefix + "_")}

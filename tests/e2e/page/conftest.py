@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from demo.sample import draw_sample
 from services.query.app import create_app
 from services.query.config import QuerySettings
+from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.engine import Engine, find_chromium
 from tests.indexer.running import serving
 
@@ -73,6 +74,7 @@ class Visitor:
 
     def open(self, url: str, **context: Any) -> Page:
         page = self.browser.new_page(**context)
+        page.set_default_timeout(PATIENCE_MS)
         self._opened.append(page)
         host = urlsplit(url).netloc
 
