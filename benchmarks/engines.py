@@ -36,7 +36,7 @@ _K = 10
 _TARGETS = (0.8, 0.9, 0.95, 0.99)
 _PROBES = (8, 16, 32, 64, 128, 256)
 _BLOCK = 8192
-_EXACT = 10
+_EXACT, _EXACT_QUICK = 10, 3
 
 Floats = NDArray[np.float32]
 
@@ -94,7 +94,8 @@ def measure(folder: Path, asked: Asked) -> dict[str, Any]:
             curves = [] if is_set else spaces.of(space).measure(space, "visual", 0)
             measured = time.perf_counter()
             # Of an index that rounds vectors, an exact answer reads them all.
-            some = asked.queries if truth is None else asked.queries[:_EXACT]
+            few = _EXACT_QUICK if asked.is_quick else _EXACT
+            some = asked.queries if truth is None else asked.queries[:few]
             exact = [_search(index, query, None) for query in some]
             truth = truth or exact
             told: dict[str, Any] = {
