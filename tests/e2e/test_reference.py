@@ -31,39 +31,41 @@ def mobilenet(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield engine
 
 
+@pytest.fixture(scope="class")
+def default(
+    photos: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Engine, Job]]:
+    """The default model over 2,480 of the photos, and 20 files that aren't pictures."""
+    folder = tmp_path_factory.mktemp("default")
+    for path in photos[:2480]:
+        target = folder / "photos" / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    _break(folder / "photos", photos[0].read_bytes())
+    with running(folder / "data", folder / "logs") as engine:
+        yield engine, engine.ingest(folder / "photos")
+
+
 def _uri(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
 class TestDefault:
-    """The default model over 2,480 of the photos, and 20 files that aren't pictures."""
-
-    @pytest.fixture(scope="class")
-    def ingested(
-        self, photos: list[Path], tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[tuple[Engine, Job]]:
-        folder = tmp_path_factory.mktemp("default")
-        for path in photos[:2480]:
-            target = folder / "photos" / path.parent.name / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        _break(folder / "photos", photos[0].read_bytes())
-        with running(folder / "data", folder / "logs") as engine:
-            yield engine, engine.ingest(folder / "photos")
+    """Its services end with these tests."""
 
     def test_200_uploads_are_found_first(
-        self, ingested: tuple[Engine, Job], photos: list[Path]
+        self, default: tuple[Engine, Job], photos: list[Path]
     ) -> None:
-        engine, _ = ingested
+        engine, _ = default
         for path in random.Random(1).sample(photos[:2480], 200):
             first = engine.ask(query.search_image(path.read_bytes(), limit=1)).hits[0]
             assert _uri(path) in first.uris
             assert first.score >= 0.999
 
     def test_20_broken_pictures_are_listed_and_stop_nothing(
-        self, ingested: tuple[Engine, Job]
+        self, default: tuple[Engine, Job]
     ) -> None:
-        engine, job = ingested
+        engine, job = default
         assert job.result is not None
         assert (job.progress.done, job.progress.total, job.progress.failed) == (2500, 2500, 20)
         assert job.result["images"] == 2480
