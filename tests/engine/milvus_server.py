@@ -77,6 +77,7 @@ class FullServer:
     def start(self) -> None:
         python = self.python()
         assert python is not None
+        self._wait_for_port()
         self._process = subprocess.Popen(
             [python, "-c", _RUN, str(self.folder), str(self.port)],
             stdout=subprocess.PIPE,
@@ -87,6 +88,20 @@ class FullServer:
         # It says so when it is ready.
         if not self._process.stdout.readline():
             raise RuntimeError("Milvus doesn't start")
+
+    def _wait_for_port(self) -> None:
+        """Wait until nothing holds it: the package takes the next one where connections of a
+        killed server do, for a minute.
+        """
+        for _ in range(1200):
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("0.0.0.0", self.port))  # noqa: S104
+                except OSError:
+                    time.sleep(0.1)
+                    continue
+            return
+        raise RuntimeError(f"port {self.port} stays in use")
 
     def kill(self) -> None:
         """End it at once, with the server that it started."""

@@ -22,6 +22,8 @@ _UNKNOWN, _NOT_LOADED = 100, 101
 _REFUSED = (1, 5, 6, 7, 1100)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _MANY_VECTORS = (2, 4)
+# Texts of refusals to which Milvus 2.3 gives the code of any error.
+_REFUSAL = ("invalid index type",)
 # Texts of temporary errors, which have the same codes.
 _PASSING = ("closed channel", "not ready", "initializ", "unavailable", "quota", "limit exceeded")
 
@@ -61,7 +63,8 @@ class Milvus:
                     f"Milvus at {self.uri} lacks data of the snapshot: {_told(why)}. `ise "
                     "build` restores it from the stored features."
                 ) from error
-            if code in _REFUSED and not any(word in why.lower() for word in _PASSING):
+            is_refused = code in _REFUSED or any(text in why for text in _REFUSAL)
+            if is_refused and not any(word in why.lower() for word in _PASSING):
                 raise Refused(f"Milvus at {self.uri} refuses: {_told(why)}.") from error
             self._forget(client)
             raise self._away(why) from error
