@@ -19,7 +19,11 @@ _BY_AGE = {"undos", "undo_steps", "removed_files"}
 
 @dataclass(frozen=True)
 class Level:
-    """Memory (without mapped files), open files and threads of a service and its own processes."""
+    """Memory (without mapped files), open files and threads of a service and its own processes.
+
+    Files: without segments that are there. A collection has a dozen or a hundred of them, as
+    uploads and compactions go; one that is held after its removal counts.
+    """
 
     bytes: int
     files: int
@@ -32,13 +36,23 @@ def level(pid: int) -> Level:
         try:
             held = Level(
                 held.bytes + resident_bytes(one),
-                held.files + len(list(Path(f"/proc/{one}/fd").iterdir())),
+                held.files + sum(map(_counts, Path(f"/proc/{one}/fd").iterdir())),
                 held.threads + len(list(Path(f"/proc/{one}/task").iterdir())),
             )
         except (FileNotFoundError, ProcessLookupError, AssertionError):
             # A process of decoding or reading that ended meanwhile holds nothing.
             continue
     return held
+
+
+def _counts(opened: Path) -> bool:
+    try:
+        file = opened.readlink()
+    except FileNotFoundError:
+        # Closed meanwhile.
+        return False
+    # The system adds to the name of a file that was removed.
+    return file.suffix != ".hdf5"
 
 
 def rows(catalogue: Path) -> dict[str, int]:

@@ -1,10 +1,11 @@
 """The short soak: a minute of everything at once."""
 
+import os
 import sys
 
 import pytest
 
-from tests.soak.levels import MIB, Level, rises
+from tests.soak.levels import MIB, Level, level, rises
 from tests.soak.run import soaking
 
 
@@ -19,6 +20,16 @@ def test_a_minute_of_everything_fails_nothing_and_holds_no_more_at_its_end(tmp_p
     assert told.rises == []
     assert told.server_errors == []
     assert {"searches", "uploads", "deletions", "builds", "failing clients"} <= set(told.done)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_segment_that_is_held_after_its_removal_counts(tmp_path):
+    path = tmp_path / "visual-1.hdf5"
+    before = level(os.getpid()).files
+    with path.open("w"):
+        assert level(os.getpid()).files == before
+        path.unlink()
+        assert level(os.getpid()).files == before + 1
 
 
 def test_what_rises_is_told_and_what_comes_and_goes_is_not():
