@@ -44,6 +44,6 @@ def test_what_rises_is_told_and_what_comes_and_goes_is_not():
     ]
     # Nor is it what is open at the moment, between the least that is.
     assert rises(rounds(*((0, i * (i % 3)) for i in range(24)))) == []
-    assert rises(rounds(*((0, 2 * i) for i in range(12)))) == [
-        "the open files of the query rose by 14"
+    assert rises(rounds(*((0, 4 * i) for i in range(12)))) == [
+        "the open files of the query rose by 28"
     ]
