@@ -1,4 +1,4 @@
-"""A folder of 1,000 real photos, followed through an ordinary day. Minutes long."""
+"""A folder of 2,500 real photos, followed through an ordinary day. Minutes long."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_a_sync_embeds_only_what_is_new(start: Start, shuffled: list[Path], tmp_
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(photo, folder / name)
 
-    there, later = shuffled[:1000], shuffled[1000:1055]
+    there, later = shuffled[:2445], shuffled[2445:]
     names = [f"{path.parent.name}/{path.name}" for path in there]
     for path, name in zip(there, names, strict=True):
         put(path, name)
@@ -51,12 +51,12 @@ def test_a_sync_embeds_only_what_is_new(start: Start, shuffled: list[Path], tmp_
     assert planned.result is not None
     assert job.result is not None
     assert again.result is not None
-    assert first.result["embedded"] == 1000
+    assert first.result["embedded"] == 2445
     wanted = {"add": 50, "change": 5, "move": 30, "retag": 10, "copy": 0, "delete": 20}
     assert planned.result["plan"]["counts"] == wanted
     assert job.result["embedded"] == planned.result["plan"]["embed"] == 55
     assert wanted.items() <= job.result.items()
-    assert (job.result["images"], job.result["unchanged"]) == (1030, 935)
-    assert (again.result["embedded"], again.result["unchanged"]) == (0, 1030)
+    assert (job.result["images"], job.result["unchanged"]) == (2475, 2380)
+    assert (again.result["embedded"], again.result["unchanged"]) == (0, 2475)
     assert all(gone.isdisjoint(found) for found in answers)
     assert (new.mode, len(new.hits)) == (Mode.TAG, 50)

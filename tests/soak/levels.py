@@ -11,9 +11,8 @@ import numpy as np
 from tests.e2e.processes import children, resident_bytes
 
 MIB = 2**20
-# Of what comes and goes: connections, segments that were removed a moment ago, an allocator that
-# keeps an arena.
-_FILES, _BYTES, _SHARE, _THREADS, _ROWS = 20, 16 * MIB, 0.1, 10, 100
+# Of what comes and goes: a connection more, an allocator that keeps an arena.
+_FILES, _BYTES, _SHARE, _THREADS, _ROWS = 10, 16 * MIB, 0.1, 10, 100
 _BY_AGE = {"undos", "undo_steps", "removed_files"}
 """Tables whose rows are kept for a day or an hour, whatever their number."""
 
