@@ -181,9 +181,9 @@ def create_app(
     app.state.surveys = Surveys()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)
-    app.include_router(search.router)
-    # Routes are tried in their order, and these are asked for most.
-    app.router.routes.insert(0, app.router.routes.pop())
+    # Routes are tried in their order, and these are asked for most. Not included as a router, as
+    # FastAPI looks for a route of one twice.
+    app.router.routes[:0] = search.router.routes
     # First: the route of an image takes any path, as an id may have slashes in it.
     app.include_router(browse.router)
     app.include_router(curation.router)

@@ -1,6 +1,7 @@
 """Common base of all wire models."""
 
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -41,10 +42,18 @@ def trusted(kind: type[W], fields: dict[str, Any]) -> W:
     made = kind.__new__(kind)
     put = object.__setattr__
     put(made, "__dict__", fields)
-    put(made, "__pydantic_fields_set__", set(fields))
+    put(made, "__pydantic_fields_set__", _all_fields(kind))
     put(made, "__pydantic_extra__", None)
     put(made, "__pydantic_private__", None)
     return made
+
+
+@cache
+def _all_fields(kind: type[BaseModel]) -> set[str]:
+    """Return the names of all fields: one set for all models of a kind, as to make it takes a
+    tenth of the time of a hit, and nothing changes it.
+    """
+    return set(kind.model_fields)
 
 
 class Request(Wire):

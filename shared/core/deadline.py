@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 HEADER = "Prefer"
 """Names the seconds to a service that is asked: `wait=<seconds>` of RFC 7240."""
@@ -23,8 +23,11 @@ def remaining() -> float | None:
 def within(seconds: float | None) -> Iterator[None]:
     """In the block at most so many seconds are left, and never more than before."""
     times = [one for one in (seconds, remaining()) if one is not None]
-    with anew(min(times, default=None)):
+    token = _set(min(times, default=None))
+    try:
         yield
+    finally:
+        _until.reset(token)
 
 
 @contextmanager
@@ -33,11 +36,15 @@ def anew(seconds: float | None) -> Iterator[None]:
 
     For each part of a stream, which may go on for longer than one answer may take.
     """
-    token = _until.set(None if seconds is None else time.monotonic() + seconds)
+    token = _set(seconds)
     try:
         yield
     finally:
         _until.reset(token)
+
+
+def _set(seconds: float | None) -> Token[float | None]:
+    return _until.set(None if seconds is None else time.monotonic() + seconds)
 
 
 def preference(seconds: float) -> str:

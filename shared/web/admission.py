@@ -8,7 +8,7 @@ refused: the answer costs the service nothing but the head.
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -223,28 +223,26 @@ class Gates:
         size = announced(headers)
         _check_size(admission, size or 0)
         client = caller_of(scope).name
-        with ExitStack() as held:
-            place = None
-            if admission.places is not None:
-                count = _count(admission, headers, size or 0)
-                bulk = is_bulk(headers.get("priority"))
-                place = self.places[admission.places].enter(count, bulk, client)
-                held.callback(place.leave)
-            memory = held.enter_context(
-                self._memory.grant(client, admission.base + admission.weight * (size or 0))
-            )
-            spool = None
-            if admission.spools:
-                spool = held.enter_context(self._spool.grant(client, size or 0))
-            scope[_PLACE] = place
-            scope[VALUES] = admission.values
-            scope[SPOOL] = self.folder if admission.spools else None
-            is_chunked = "transfer-encoding" in headers
-            held.enter_context(charging(memory))
-            growing = partial(self._grow, client, memory, spool, admission.weight)
-            grow = growing if size is None else None
-            body = _Body(admission, place, grow, bool(size) or is_chunked)
-            yield body.receiving
+        place = None
+        if admission.places is not None:
+            count = _count(admission, headers, size or 0)
+            bulk = is_bulk(headers.get("priority"))
+            place = self.places[admission.places].enter(count, bulk, client)
+        taken = admission.base + admission.weight * (size or 0)
+        spooled = self._spool.grant(client, size or 0) if admission.spools else nullcontext()
+        try:
+            with self._memory.grant(client, taken) as memory, spooled as spool, charging(memory):
+                scope[_PLACE] = place
+                scope[VALUES] = admission.values
+                scope[SPOOL] = self.folder if admission.spools else None
+                is_chunked = "transfer-encoding" in headers
+                growing = partial(self._grow, client, memory, spool, admission.weight)
+                grow = growing if size is None else None
+                body = _Body(admission, place, grow, bool(size) or is_chunked)
+                yield body.receiving
+        finally:
+            if place is not None:
+                place.leave()
 
     def _grow(
         self, client: str, memory: Grant, spool: Grant | None, weight: int, received: int

@@ -72,6 +72,7 @@ def _address(text: str) -> str:
         return "unknown"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def network_of(address: str) -> str:
     """Return the network of one caller: an IPv4 address, or the /64 of an IPv6 address.
 

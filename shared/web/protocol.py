@@ -116,7 +116,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         cast(dict[str, Any], self.scope)[REFUSED] = self._told
         if self.cycle is not None:
-            self.cycle.transport = cast(asyncio.Transport, _Lingering(self.transport, self._end))
+            answering = _Answering(self.transport, self._end, self.loop)
+            self.cycle.transport = cast(asyncio.Transport, answering)
 
     def on_body(self, body: bytes) -> None:
         self._silent = 0
@@ -220,13 +221,43 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger()
 
 
-class _Lingering:
-    """A transport whose `close` gives the client time to read the answer."""
+class _Answering:
+    """Transport of one answer: what is written first goes out with what follows it at once, as a
+    head with a short body, and `close` gives the client time to read the answer.
+    """
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        close: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self.is_closing = transport.is_closing
-        self.close = close
+        self._transport = transport
+        self._close = close
+        self._loop = loop
+        self._has_begun = False
+        self._held: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._held = data
+            self._loop.call_soon(self._flush)
+        elif self._held is None:
+            self._transport.write(data)
+        else:
+            held, self._held = self._held, None
+            self._transport.writelines([held, data])
+
+    def close(self) -> None:
+        self._flush()
+        self._close()
+
+    def _flush(self) -> None:
+        if self._held is not None and not self.is_closing():
+            self._transport.write(self._held)
+        self._held = None
 
 
 def bounded(connections: Connections) -> type[asyncio.Protocol]:

@@ -28,6 +28,7 @@ from shared.web.rate_limit import Rate, RateLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.routes import check_routes
 from shared.web.running import give_up
+from shared.web.scoped import operation_name
 from shared.web.trace import TraceMiddleware
 
 _GUARDS = (BodyMiddleware, KeyMiddleware, CallerMiddleware, OriginMiddleware, HostMiddleware)
@@ -62,8 +63,9 @@ def create_service(
         lifespan=_guarded(lifespan, exporter),
         docs_url=None,
         redoc_url=None,
-        # Name operations after functions, so that generated clients read well.
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=operation_name,
+        # Spans, metrics and logs are our own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     peers = Peers({peer: settings.urls_of(peer) for peer in asks})
     metrics = Metrics(name, not_ready, peers)

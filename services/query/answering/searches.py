@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import anyio.to_thread
 import numpy as np
@@ -36,6 +36,7 @@ from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchOptions
 from shared.core.errors import InvalidInput, NotFound, Overloaded, Unavailable, UnknownTerm
+from shared.core.record import record
 from shared.models.external import is_external
 from shared.snapshots.image_texts import Shown
 from shared.snapshots.items import tag_key
@@ -49,7 +50,7 @@ Reopen = Callable[[], Awaitable[Searcher]]
 """Returns the collection at the time of the call."""
 
 
-@dataclass(frozen=True)
+@record
 class Resolved:
     """A search's target, and the collection that it is of.
 

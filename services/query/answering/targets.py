@@ -12,6 +12,7 @@ from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.query import SearchOptions
+from shared.core.record import record
 from shared.snapshots.image_texts import Shown
 
 
@@ -21,7 +22,7 @@ class Target(Protocol):
     def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult: ...
 
 
-@dataclass(frozen=True)
+@record
 class Neighbours:
     """The images nearest to a query vector."""
 

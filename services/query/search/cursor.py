@@ -8,7 +8,6 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from services.query.search.paging import IdOf, PageEnd, Place
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import InvalidInput
+from shared.core.record import record
 
 _AGAIN = "Request the first page again, without `cursor`."
 # Options that may differ between the pages of one search.
@@ -40,7 +40,7 @@ _SHORT = 256
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True)
+@record
 class Cursor:
     """search: hash of the request. mode, model, metric: those of the answer. terms: hash of how
     they were read; None, as metric: a version before this one didn't tell.
@@ -114,7 +114,7 @@ class Cursor:
             )
 
 
-@dataclass(frozen=True)
+@record
 class AnswerKind:
     """Kind of answer, which all pages of a search have in common.
 

@@ -1,7 +1,6 @@
 """From ranked candidates to a page of hits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -20,13 +19,14 @@ from shared.contracts.base import trusted
 from shared.contracts.facts import facts_of
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Corrupt
+from shared.core.record import record
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.maths import distances
 from shared.snapshots.items import Item
 
 
-@dataclass(frozen=True)
+@record
 class Page:
     """hits: those of one page. is_full: as many as wanted, or all that a threshold admits.
 
@@ -39,7 +39,7 @@ class Page:
     cut_off: CutOff | None
 
 
-@dataclass(frozen=True)
+@record
 class HitEvidence:
     """Evidence by which a hit is judged and explained.
 
@@ -78,20 +78,22 @@ def page_of(
     """
     found = ranking.found
     positions = ranking.page(start, options.limit)
-    scores = distances.scores(found.distances[positions], metric).tolist()
+    places = np.array(positions, np.int64)
+    at, away = found.ordinals[places], found.distances[places]
+    scores = distances.scores(away, metric).tolist()
     if grounds.chances is not None:
-        chances = grounds.chances(found.ordinals[positions])
+        chances = grounds.chances(at)
     else:
         chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
     relevances = ranking.relevances(positions, metric)
     shown: list[_Shown] = []
-    for position, ordinal, score, relevance, learnt in zip(
-        positions, found.ordinals[positions].tolist(), scores, relevances, chances, strict=True
+    for position, ordinal, distance, score, relevance, learnt in zip(
+        positions, at.tolist(), away.tolist(), scores, relevances, chances, strict=True
     ):
         chance = 1.0 if grounds.certain(ordinal) else learnt
         passing = 1.0 if chance is None and grounds.chances is not None else chance
         if passes(score, passing, options):
-            shown.append(_Shown(position, ordinal, score, relevance, chance))
+            shown.append(_Shown(position, ordinal, distance, score, relevance, chance))
     ordinals = [one.ordinal for one in shown]
     items = [records.get(ordinal) for ordinal in ordinals]
     if None in items:
@@ -143,6 +145,7 @@ class _Shown(NamedTuple):
 
     position: int
     ordinal: int
+    distance: float
     score: float
     relevance: float
     chance: float | None
@@ -179,7 +182,7 @@ def _hit(
             cluster_rank=int(found.ranks[position]),
             segment=space.index.place(number),
             candidate_distance=by_code,
-            exact_distance=float(found.distances[position]),
+            exact_distance=shown.distance,
         )
     return trusted(
         Hit,
@@ -187,7 +190,7 @@ def _hit(
             "id": item.id,
             "score": shown.score,
             "relevance": shown.relevance,
-            "distance": float(found.distances[position]),
+            "distance": shown.distance,
             "probability": shown.chance,
             "tags": item.tags,
             "uri": item.uris[0] if item.uris else "",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
+from shared.core.record import record
 from shared.engines.engine import Index
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
@@ -115,7 +116,7 @@ class NearestFrames:
         return np.where(self.ordinals[at] == ordinals, at, -1)
 
 
-@dataclass(frozen=True)
+@record
 class Framed:
     """Candidates in which videos stand at their nearest frame.
 

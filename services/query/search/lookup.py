@@ -1,6 +1,5 @@
 """The candidates of one page: clusters are ranked and scanned until there are enough."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +14,7 @@ from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallPoint
+from shared.core.record import record
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates, IndexSearch
 from shared.engines.ivf.mask import Mask
@@ -23,7 +23,7 @@ from shared.engines.ivf.ties import with_ties
 from shared.maths import distances
 
 
-@dataclass(frozen=True)
+@record
 class LookupResult:
     """Candidates of a page. `near`: the measured point whose radius they are within; None: at any
     distance.
@@ -47,7 +47,7 @@ class LookupResult:
         return not self.frames.ordinals.isdisjoint(page.tolist())
 
 
-@dataclass(frozen=True)
+@record
 class SpaceSearch:
     """Query to a space, ready to be looked up. `mask`: the rows that may be hits."""
 

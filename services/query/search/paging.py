@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
+from shared.core.record import record
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.rerank import is_moved, moved_distances
 from shared.maths import distances
@@ -25,7 +26,7 @@ class Place:
     ordinal: int
 
 
-@dataclass(frozen=True)
+@record
 class PageEnd:
     """Hits that a page with successors has shown: their ordinals, and where the last one is.
 

@@ -3,12 +3,12 @@
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cachetools import LRUCache
 
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
+from shared.core.record import record
 from shared.engines.engine import Index
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.mask import Mask
@@ -18,7 +18,7 @@ _FEW = 2_000
 _PLANS_KEPT = 1_000
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """Work of a search.
 

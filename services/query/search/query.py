@@ -1,6 +1,6 @@
 """Query to a space."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,13 @@ from services.query.search.cursor import Cursor
 from services.query.search.space import Space
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, Rerank, SearchOptions
+from shared.core.record import record
 from shared.models.external import is_external
 
 _SAME = 1e-5
 
 
-@dataclass(frozen=True)
+@record
 class Query:
     """A vector and its context.
 

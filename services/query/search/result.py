@@ -1,7 +1,7 @@
 """Results of a search, and what it holds before and after its first look at the index."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from services.query.search.lookup import Lookup, SpaceSearch
 from services.query.search.matches import Matches
@@ -9,11 +9,12 @@ from services.query.search.paging import PageEnd
 from services.query.search.probing import Plan
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
+from shared.core.record import record
 from shared.engines.ivf.index import Candidates
 from shared.snapshots.items import Item
 
 
-@dataclass(frozen=True)
+@record
 class SearchResult:
     """Hits of a search, and how they were found."""
 
@@ -29,7 +30,7 @@ class SearchResult:
     colors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class PreparedSearch:
     """Search by a vector before the index is looked at.
 
@@ -43,7 +44,7 @@ class PreparedSearch:
     ordinary: SearchOptions
 
 
-@dataclass(frozen=True)
+@record
 class FirstLook:
     """Candidates of a search, and records that may be on its page, by ordinal."""
 

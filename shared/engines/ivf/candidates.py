@@ -1,18 +1,19 @@
 """Arguments of a search of an index, and what it finds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
+from shared.core.record import record
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.mask import Mask
 
 
-@dataclass(frozen=True)
+@record
 class Candidates:
     """Candidates of a scan, nearest first, ties in no order.
 
@@ -43,7 +44,7 @@ class Candidates:
         return replace(self, **{name: getattr(self, name)[kept] for name in each})
 
 
-@dataclass(frozen=True)
+@record
 class IndexSearch:
     """Arguments of `InvertedIndex.search`, for many at once."""
 

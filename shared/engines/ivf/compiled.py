@@ -8,7 +8,6 @@ limits this too.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
 from shared.core.processors import processors
+from shared.engines.ivf.candidates import Candidates
 from shared.engines.ivf.coarse import Coarse
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
@@ -48,26 +48,14 @@ def is_available() -> bool:
     return _native() is not None
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Columns of what a search found, nearest first, as in `Candidates`."""
-
-    ordinals: NDArray[np.int64]
-    distances: NDArray[np.float64]
-    clusters: NDArray[np.int64]
-    ranks: NDArray[np.int64]
-    segments: NDArray[np.int64]
-    scanned: int
-    reranked: int
-    nprobe: int
-
-
-def _measured(found: tuple[bytes, int, int, int, int]) -> Measured:
+def _candidates(found: tuple[bytes, int, int, int, int], live: int) -> Candidates:
     data, count, scanned, reranked, nprobe = found
     columns = np.frombuffer(data, np.int64).reshape(5, count)
     ordinals, clusters, ranks, segments, away = columns
     distances = away.view(np.float64)
-    return Measured(ordinals, distances, clusters, ranks, segments, scanned, reranked, nprobe)
+    return Candidates(
+        ordinals, distances, clusters, ranks, segments, scanned, live, nprobe, reranked
+    )
 
 
 class CompiledSegment:
@@ -163,12 +151,14 @@ class CompiledIndex:
         depth: int,
         mask: Mask | None,
         include: int | None,
-    ) -> Measured:
+        live: int,
+    ) -> Candidates:
         """The k nearest within some lists, or within the nearest `nprobe` up to a reach.
 
-        mask: None: all rows may be hits. Nothing is searched where the lists are all there are.
+        mask: None: all rows may be hits. live: how many may be. Nothing is searched where the lists
+        are all there are.
         """
-        return _measured(
+        return _candidates(
             self._native.search(
                 self._coarse,
                 self._segments,
@@ -181,10 +171,13 @@ class CompiledIndex:
                 depth,
                 None if mask is None else mask.arrays,
                 include,
-            )
+            ),
+            live,
         )
 
-    def search_many(self, searches: Sequence[CompiledSearch], mask: Mask | None) -> list[Measured]:
+    def search_many(
+        self, searches: Sequence[CompiledSearch], mask: Mask | None, live: int
+    ) -> list[Candidates]:
         """Return what `search` does for each, on all processors of this process."""
         each = tuple(
             (np.ascontiguousarray(vector, np.float32), nprobe, reach, k, _METRICS[metric], *rest)
@@ -192,7 +185,7 @@ class CompiledIndex:
         )
         arrays = None if mask is None else mask.arrays
         found = self._native.search_many(self._coarse, self._segments, each, arrays, processors())
-        return [_measured(one) for one in found]
+        return [_candidates(one, live) for one in found]
 
     def chosen_by_codes(
         self,

@@ -22,7 +22,7 @@ from shared.engines.ivf.candidates import Candidates as Candidates
 from shared.engines.ivf.candidates import IndexSearch as IndexSearch
 from shared.engines.ivf.coarse import Coarse, PreparedQuery
 from shared.engines.ivf.codes import CodedLists
-from shared.engines.ivf.compiled import CompiledIndex, Measured
+from shared.engines.ivf.compiled import CompiledIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
@@ -238,8 +238,10 @@ class InvertedIndex:
         include: int | None,
     ) -> Candidates:
         some = None if mask is None or mask is self._whole else mask
-        found = compiled.search(asked.vector, lists, nprobe, reach, k, metric, depth, some, include)
-        return _candidates(found, mask or self._whole)
+        live = (mask or self._whole).live
+        return compiled.search(
+            asked.vector, lists, nprobe, reach, k, metric, depth, some, include, live
+        )
 
     def _run_many(self, searches: Sequence[IndexSearch]) -> list[Candidates]:
         """Search by compiled code; all with one mask."""
@@ -250,8 +252,7 @@ class InvertedIndex:
             (one.asked.vector, one.nprobe, one.reach, one.k, one.metric, one.depth, one.include)
             for one in searches
         ]
-        found = self._compiled.search_many(each, None if mask is self._whole else mask)
-        return [_candidates(one, mask) for one in found]
+        return self._compiled.search_many(each, None if mask is self._whole else mask, mask.live)
 
     def chosen_by_codes(
         self,
@@ -318,20 +319,6 @@ class InvertedIndex:
         if not found:
             return np.empty(0, np.int64), np.empty(0, np.float64)
         return np.concatenate(found), np.concatenate(away)
-
-
-def _candidates(found: Measured, mask: Mask) -> Candidates:
-    return Candidates(
-        found.ordinals,
-        found.distances,
-        found.clusters,
-        found.ranks,
-        found.segments,
-        found.scanned,
-        mask.live,
-        found.nprobe,
-        found.reranked,
-    )
 
 
 def _one_length(segments: Sequence[Postings]) -> bool:

@@ -6,7 +6,7 @@ ties are those of the other engine, and nothing is a hit that the snapshot doesn
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.core.errors import Conflict
+from shared.core.record import record
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates, IndexSearch, InvertedIndex
 from shared.engines.ivf.mask import Mask
@@ -33,7 +34,7 @@ _BLOCK = 4_096
 _ROUNDING = 1e-5
 
 
-@dataclass(frozen=True)
+@record
 class _Fetched(Candidates):
     """Candidates whose vectors came along; float32 of shape (n, dim)."""
 
