@@ -241,7 +241,8 @@ class ItemsFile:
         starts, ends = self._record_offsets[rows].tolist(), self._record_offsets[rows + 1].tolist()
         each = [bytes(self._records[a:b]) for a, b in zip(starts, ends, strict=True)]
         data = b",".join(each)
-        if not _has_oddities(data) and not any(map(_is_large, each)):
+        # If all together aren't large, none is.
+        if not _has_oddities(data) and not (_is_large(data) and any(map(_is_large, each))):
             with suppress(ValueError, TypeError, AttributeError):
                 records = from_json(b"[" + data + b"]")
                 if len(records) == len(rows):

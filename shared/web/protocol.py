@@ -5,7 +5,6 @@ takes quadratic time.
 """
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from shared.web import problem
+from shared.web.answer_transport import AnswerTransport
 from shared.web.connections import REFUSED, Connections, Told
 from shared.web.headers import DEFAULTS
 
@@ -116,7 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         cast(dict[str, Any], self.scope)[REFUSED] = self._told
         if self.cycle is not None:
-            answering = _Answering(self.transport, self._end, self.loop)
+            answering = AnswerTransport(self.transport, self._end, self.loop)
             self.cycle.transport = cast(asyncio.Transport, answering)
 
     def on_body(self, body: bytes) -> None:
@@ -219,45 +219,6 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.transport.write(_answer(status, detail))
         self._linger()
-
-
-class _Answering:
-    """Transport of one answer: what is written first goes out with what follows it at once, as a
-    head with a short body, and `close` gives the client time to read the answer.
-    """
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        close: Callable[[], None],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self.is_closing = transport.is_closing
-        self._transport = transport
-        self._close = close
-        self._loop = loop
-        self._has_begun = False
-        self._held: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        if not self._has_begun:
-            self._has_begun = True
-            self._held = data
-            self._loop.call_soon(self._flush)
-        elif self._held is None:
-            self._transport.write(data)
-        else:
-            held, self._held = self._held, None
-            self._transport.writelines([held, data])
-
-    def close(self) -> None:
-        self._flush()
-        self._close()
-
-    def _flush(self) -> None:
-        if self._held is not None and not self.is_closing():
-            self._transport.write(self._held)
-        self._held = None
 
 
 def bounded(connections: Connections) -> type[asyncio.Protocol]:

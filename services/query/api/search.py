@@ -48,7 +48,7 @@ router = APIRouter(
     generate_unique_id_function=operation_name,
 )
 
-_TIMINGS = b'"timings_ms":'
+_TIMINGS = '"timings_ms":'
 
 
 async def asking(request: Request) -> SearchService:
@@ -215,13 +215,13 @@ async def find_similar_images(
     text = await state.writer.answer(await state.asking.similar(image_id, options))
     response = _json(text)
     # Weak, as equal answers differ in their timings, which come last.
-    response.headers["ETag"] = f"W/{etag_of(text.rpartition(_TIMINGS)[0])}"
+    response.headers["ETag"] = f"W/{etag_of(text.rpartition(_TIMINGS)[0].encode())}"
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Authorization"
     return response
 
 
-def _json(text: bytes) -> Response:
+def _json(text: str) -> Response:
     """An answer as it is: it was checked when it was made, so FastAPI need not do so again."""
     return Response(text, media_type="application/json")
 
