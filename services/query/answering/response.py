@@ -1,9 +1,11 @@
-"""From the result of a search to the response."""
+"""From a search's target to the response."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from services.query.answering.by_date import sorted_as_asked
+from services.query.answering.searches import Resolved
 from services.query.search.browsing import unknown_keys
 from services.query.search.cursor import AnswerKind, Pages
 from services.query.search.result import SearchResult
@@ -18,8 +20,19 @@ from shared.contracts.answer import (
     TagCount,
 )
 from shared.contracts.query import SearchOptions
+from shared.core.trace import span
 from shared.snapshots.items import tag_key
 from shared.snapshots.version import Version
+
+
+def answered(
+    resolved: Resolved, options: SearchOptions, pages: Pages, watch: Stopwatch
+) -> SearchResponse:
+    """Probe and re-rank, and return the answer to a search."""
+    searcher = resolved.searcher
+    result = sorted_as_asked(resolved.target, options).rank(searcher, watch)
+    with span("answer"):
+        return response_for(searcher, result, options, watch, pages, resolved.corrected)
 
 
 def response_for(

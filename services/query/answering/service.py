@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 import anyio.to_thread
 
-from services.query.answering.by_date import sorted_as_asked
 from services.query.answering.features import Embedded, Features, check_model, check_pictures
 from services.query.answering.identity import identity_of
 from services.query.answering.model_change import on_current
-from services.query.answering.response import response_for
+from services.query.answering.response import answered
 from services.query.answering.searches import (
     EmbeddedSearch,
     IdSearch,
@@ -23,32 +21,26 @@ from services.query.answering.searches import (
     VectorSearch,
     embed_picture,
 )
-from services.query.answering.targets import Neighbours
 from services.query.answering.term_reader import TermReader
+from services.query.answering.together import answer_together, problem_answer
 from services.query.read_your_writes import Waiting
 from services.query.search import exploring
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
-from services.query.search.result import FirstLook, PreparedSearch
 from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import SearchResponse
 from shared.contracts.batch import BatchAnswer
 from shared.contracts.explore import SuggestedTags
-from shared.contracts.problem import Problem
 from shared.contracts.query import SearchOptions, SearchRequest, Subject
-from shared.core import problem
 from shared.core.errors import ISEError
-from shared.core.trace import span
 
 T = TypeVar("T")
 
 _FEW = 100
 # Searches of a batch that are answered at once.
 _AT_ONCE = 4
-# Searches of a batch that share a look at the index.
-_TOGETHER = 50
 
 
 class SearchService:
@@ -101,12 +93,8 @@ class SearchService:
             for place, search in enumerate(searches)
             if (found := _by_stored_vector(search)) is not None
         }
-        answers: dict[int, BatchAnswer] = {}
-        # Some at a time: threads and processors are those of people's searches, too.
-        for start in range(0, len(stored), _TOGETHER):
-            some = list(stored)[start : start + _TOGETHER]
-            told = await _in_thread(partial(self._answer_many, [stored[place] for place in some]))
-            answers |= zip(some, told, strict=True)
+        told = await answer_together(list(stored.values()), self.searcher_now)
+        answers = dict(zip(stored, told, strict=True))
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def one(search: SearchRequest) -> BatchAnswer:
@@ -115,43 +103,12 @@ class SearchService:
                     answer = await self.request(search, features)
                 return BatchAnswer(answer=answer)
             except ISEError as error:
-                return _problem(error)
+                return problem_answer(error)
 
         left = [place for place in range(len(searches)) if place not in answers]
         others = await asyncio.gather(*(one(searches[place]) for place in left))
         answers |= zip(left, others, strict=True)
         return [answers[place] for place in range(len(searches))]
-
-    def _answer_many(self, searches: Sequence[StoredSearch]) -> list[BatchAnswer]:
-        """Answer searches that need no embedder; they look at the index in one call."""
-        answers: list[BatchAnswer | None] = [None] * len(searches)
-        looking: list[tuple[int, PreparedSearch, Pages, Stopwatch]] = []
-        searcher = self.searcher_now()
-        for place, search in enumerate(searches):
-            watch = Stopwatch()
-            try:
-                pages = Pages(search.key, search.options)
-                target = search.resolve(searcher, pages.after)
-                if isinstance(target, Neighbours) and search.options.sort.images is None:
-                    work = searcher.prepare(target.space, target.query, target.options, watch)
-                    looking.append((place, work, pages, watch))
-                else:
-                    resolved = Resolved(searcher, target)
-                    answer = _rank(resolved, search.options, pages, watch)
-                    answers[place] = BatchAnswer.model_construct(answer=answer, problem=None)
-            except ISEError as error:
-                answers[place] = _problem(error)
-        for (place, work, pages, watch), candidates in zip(
-            looking, _looked(searcher, [work for _, work, _, _ in looking]), strict=True
-        ):
-            options = searches[place].options
-            try:
-                result = searcher.finish(work, watch, candidates)
-                answer = response_for(searcher, result, options, watch, pages)
-                answers[place] = BatchAnswer.model_construct(answer=answer, problem=None)
-            except ISEError as error:
-                answers[place] = _problem(error)
-        return [one for one in answers if one is not None]
 
     async def request(
         self, request: SearchRequest, features: Features | None = None
@@ -254,7 +211,7 @@ class SearchService:
         resolved = await on_current(
             self.searcher, lambda searcher: search.resolve(searcher, pages.after, watch)
         )
-        return await _in_thread(lambda: _rank(resolved, search.options, pages, watch))
+        return await _in_thread(lambda: answered(resolved, search.options, pages, watch))
 
     def _answer_now(
         self,
@@ -265,7 +222,7 @@ class SearchService:
     ) -> SearchResponse:
         searcher = searcher or self.searcher_now()
         resolved = Resolved(searcher, search.resolve(searcher, pages.after))
-        return _rank(resolved, search.options, pages, watch)
+        return answered(resolved, search.options, pages, watch)
 
     def _at_once(self, options: SearchOptions) -> Searcher | None:
         """Return the collection as of now if a search that needs no embedder takes milliseconds;
@@ -285,16 +242,6 @@ class SearchService:
         return Searcher(*settled, self._recall_target, self.audit)
 
 
-def _rank(
-    resolved: Resolved, options: SearchOptions, pages: Pages, watch: Stopwatch
-) -> SearchResponse:
-    """Probe and re-rank, and write the answer."""
-    searcher = resolved.searcher
-    result = sorted_as_asked(resolved.target, options).rank(searcher, watch)
-    with span("answer"):
-        return response_for(searcher, result, options, watch, pages, resolved.corrected)
-
-
 def _by_stored_vector(request: SearchRequest) -> StoredSearch | None:
     """Return a search that needs nothing but the collection as of now; None for any other."""
     if request.min_version is not None or request.parts is not None:
@@ -302,20 +249,6 @@ def _by_stored_vector(request: SearchRequest) -> StoredSearch | None:
     if request.id is not None:
         return IdSearch(request.id, request)
     return None if request.vector is None else VectorSearch(request.vector, request)
-
-
-def _looked(searcher: Searcher, works: Sequence[PreparedSearch]) -> Sequence[FirstLook | None]:
-    """Return what searches find by one look; None for each where that fails for any of them: then
-    each looks by itself, and what is wrong is told of those that it concerns.
-    """
-    try:
-        return searcher.look(works)
-    except ISEError:
-        return [None] * len(works)
-
-
-def _problem(error: ISEError) -> BatchAnswer:
-    return BatchAnswer(problem=Problem.model_validate(problem.body_of(error)))
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
