@@ -329,7 +329,7 @@ def test_a_connection_that_calls_again_too_early_waits_for_room_and_keeps_nobody
         place.leave()
         assert one_of(early)[::2] == (200, len(body))
         asking.join()
-    assert world.places.in_hand == 0
+    assert given_back(lambda: world.places.in_hand)
 
 
 def test_on_a_proxys_connection_only_the_caller_that_was_told_is_held(world, monkeypatch):
