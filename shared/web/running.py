@@ -51,6 +51,9 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         logs.configure(name, settings.log_level, settings.log_format)
         logs.take_strays()
         app = create_app(settings)
+        # A start has it off while it imports.
+        gc.freeze()
+        gc.enable()
     except ValidationError as error:
         for item in error.errors():
             field = "_".join(str(part) for part in item["loc"]).upper()
