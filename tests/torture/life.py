@@ -19,7 +19,7 @@ from tests.ports import free_port
 
 _PATIENCE_S = 600.0
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["services.indexer.app"])
+_FORKS.set_forkserver_preload(["tests.torture.prepared"])
 
 
 def _live(environment: Mapping[str, str]) -> None:
