@@ -1,11 +1,10 @@
 """The indexer as each life needs it, once for the server that they are forked from.
 
-What a start imports, derives from routes and compiles is the same each time, and half of its work.
+What a start imports and derives from routes is the same each time, and half of its work.
 Nothing here starts a thread, which a fork would not have, or passes a failpoint: the first that is
 passed reads which are armed.
 """
 
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,13 +12,11 @@ from services.indexer.app import create_app
 from services.indexer.config import IndexerSettings
 from shared.web.routes import check_routes
 from shared.web.running import server_config
-from tests.compiled_statements import compiled_once
 from tests.route_contexts import derived_once
 
-# For as long as the process lives, and those that are forked from it.
-_KEPT = ExitStack()
-for _once in (derived_once(), compiled_once()):
-    _KEPT.enter_context(_once)
+# Entered for as long as the process lives, and those that are forked from it.
+_derived = derived_once()
+_derived.__enter__()
 
 with TemporaryDirectory() as _folder:
     _settings = IndexerSettings(data_dir=Path(_folder))
