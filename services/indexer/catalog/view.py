@@ -13,7 +13,8 @@ from shared.media.names import is_raw
 from shared.snapshots.items import Item
 
 _ROWS_AT_ONCE = 50_000
-_ITEMS_AT_ONCE = 50_000
+# The collector of garbage walks all that are there, again and again: a few are made far faster.
+_ITEMS_AT_ONCE = 4_000
 
 
 class View:
@@ -107,16 +108,18 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
         images.c.bytes,
     ).where(condition)
     found = {
-        row.ordinal: Item(
-            row.ordinal,
-            row.id,
+        ordinal: Item(
+            ordinal,
+            image_id,
             [],
             [],
-            row.metadata,
-            added_at=row.created_at,
-            file=(row.file or {}) | ({"bytes": row.bytes} if row.bytes else {}),
+            metadata,
+            added_at=created_at,
+            file=(file or {}) | ({"bytes": size} if size else {}),
         )
-        for row in db.execute(chosen.order_by(images.c.ordinal))
+        for ordinal, image_id, metadata, created_at, file, size in db.execute(
+            chosen.order_by(images.c.ordinal)
+        )
     }
     # Repeat the condition, because a list of that many ordinals is slower.
     tagged = select(tags.c.ordinal, tags.c.tag).join(images, images.c.ordinal == tags.c.ordinal)
@@ -130,6 +133,7 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
         if uri not in uris:
             uris.append(uri)
     for item in found.values():
-        # The first one names the file that is shown.
-        item.uris.sort(key=is_raw)
+        if len(item.uris) > 1:
+            # The first one names the file that is shown.
+            item.uris.sort(key=is_raw)
     return list(found.values())
