@@ -13,8 +13,7 @@ from shared.media.names import is_raw
 from shared.snapshots.items import Item
 
 _ROWS_AT_ONCE = 50_000
-# The collector of garbage walks all that are there, again and again: a few are made far faster.
-_ITEMS_AT_ONCE = 4_000
+_ITEMS_AT_ONCE = 50_000
 
 
 class View:
@@ -119,7 +118,7 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
         )
         for ordinal, image_id, metadata, created_at, file, size in db.execute(
             chosen.order_by(images.c.ordinal)
-        )
+        ).all()
     }
     # Repeat the condition, because a list of that many ordinals is slower.
     tagged = select(tags.c.ordinal, tags.c.tag).join(images, images.c.ordinal == tags.c.ordinal)
@@ -128,7 +127,7 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
     placed = select(locations.c.ordinal, locations.c.uri).join(
         images, images.c.ordinal == locations.c.ordinal
     )
-    for ordinal, uri in db.execute(placed.where(condition).order_by(locations.c.uri)):
+    for ordinal, uri in db.execute(placed.where(condition).order_by(locations.c.uri)).all():
         uris = found[ordinal].uris
         if uri not in uris:
             uris.append(uri)
