@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from benchmarks import memory
 from benchmarks.contenders import contender_named
 from benchmarks.contenders.contender import Contender, Place, Setting
+from shared.core.collector import collect_less
 
 
 class Bench:
     """One contender, built or searched in this process."""
 
     def __init__(self, name: str) -> None:
+        # As in the services' processes.
+        collect_less()
         self._contender: Contender = contender_named(name)
         self._asked: NDArray[Any] = np.empty(0)
 

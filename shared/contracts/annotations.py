@@ -204,6 +204,8 @@ def shown(text: str) -> str:
 
 def whole(texts: Sequence[str]) -> list[str]:
     """Return the texts that an answer can give."""
+    if all(map(str.isascii, texts)):
+        return list(texts)
     return [text for text in texts if text_fault(text, ANSWERED) is None]
 
 

@@ -5,7 +5,8 @@ eigendecomposition by all threads took nine times as long as by one.
 """
 
 import functools
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,11 +20,39 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+class _Limit:
+    """Limit of the process's products to a thread each, while anyone needs it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._restore: Callable[[], None] = lambda: None
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._users:
+                limit = _libraries().limit(limits=1, user_api="blas")
+                self._restore = limit.restore_original_limits
+            self._users += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._restore()
+
+
+_limit = _Limit()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """numpy's products take one thread each, in the whole process."""
-    with _libraries().limit(limits=1, user_api="blas"):
+    """numpy's products take one thread each, in the whole process; within it, too."""
+    _limit.begin()
+    try:
         yield
+    finally:
+        _limit.end()
 
 
 def orthonormal(columns: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from shared.contracts import annotations
 from shared.contracts.facts import ADDED, FILE
@@ -135,7 +135,12 @@ def _record(item: Item) -> bytes:
     told |= {"added_at": item.added_at} if item.added_at else {}
     told |= {FILE: item.file} if item.file else {}
     told["metadata"] = item.metadata
-    return _JSON.encode(told | ({"notes": item.notes} if item.notes else {})).encode()
+    told |= {"notes": item.notes} if item.notes else {}
+    try:
+        return to_json(told, inf_nan_mode="constants")
+    except ValueError:
+        # Python's own writes what nests deeper.
+        return _JSON.encode(told).encode()
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Runs a service as a process: settings in, an exit code out, and a sentence when it can't."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from pydantic_settings import SettingsError
 
 from shared.core import startup_errors
 from shared.core.allocator import bound_arenas
+from shared.core.collector import collect_less
 from shared.core.errors import ISEError
 from shared.core.settings import ServiceSettings, slips
 from shared.core.validation import verdict
@@ -34,8 +34,6 @@ IDLE_SECONDS = 75
 call is sent on a connection that is just being closed: a change that fails so has an unknown end.
 """
 _CLOSING_S = 2
-_COLLECT_AFTER = 20_000
-"""Objects made since the last look for cyclic garbage."""
 
 
 def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -> int:
@@ -108,16 +106,6 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
     )
 
 
-def _collect_less() -> None:
-    """Look for cyclic garbage less often, and not among what was there at the start.
-
-    A request makes hundreds of objects that go without it; looking took a tenth of a short one.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
-
-
 class _Server(uvicorn.Server):
     """Calls `on_listening` once it has bound its port, and `on_stop` at shutdown.
 
@@ -140,7 +128,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and not self.should_exit:
-            _collect_less()
+            collect_less()
             self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

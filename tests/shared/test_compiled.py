@@ -3,6 +3,7 @@
 import itertools
 import platform
 
+import faiss
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
 from shared.engines.ivf import compiled
 from shared.engines.ivf.candidates import IndexSearch
+from shared.engines.ivf.codec import Codec
 from shared.engines.ivf.index import InvertedIndex
 from tests.shared.indexes import clustered, index_of
 
@@ -175,3 +177,22 @@ def test_the_level_of_faiss_limits_the_instructions(monkeypatch, said, runs):
     finally:
         _native.level(before)
         compiled._native.cache_clear()
+
+
+@pytest.mark.parametrize("width", [4, 60, 256])
+def test_points_are_encoded_as_by_faiss(level, width):
+    rng = np.random.default_rng(0)
+    codebooks = rng.normal(size=(width // 2, 16, 2)).astype(np.float32)
+    codec = Codec(np.zeros(width, np.float32), np.eye(width, dtype=np.float32), codebooks)
+    points = rng.normal(size=(1100, width)).astype(np.float32)
+    quantizer = faiss.ProductQuantizer(width, width // 2, 4)
+    faiss.copy_array_to_vector(codebooks.ravel(), quantizer.centroids)
+    assert np.array_equal(codec.encode(points), quantizer.compute_codes(points))
+
+
+@pytest.mark.parametrize(("pairs", "books"), [(3, 3), (0, 0), (130, 130), (4, 2)])
+def test_codes_of_other_shapes_are_not_made(pairs, books):
+    from shared.engines.ivf import _native
+
+    with pytest.raises(ValueError, match=r"have no codes|too short"):
+        _native.encode(np.zeros((5, 8), np.float32), np.zeros((books, 16, 2), np.float32), pairs)

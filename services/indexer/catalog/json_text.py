@@ -2,7 +2,10 @@
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
+
+from pydantic_core import from_json
 
 from shared.contracts.annotations import presentable
 
@@ -11,7 +14,10 @@ log = logging.getLogger(__name__)
 
 def read(text: str | bytes) -> Any:
     """Return the value of a column; an empty object for invalid JSON of an earlier version."""
+    with suppress(ValueError):
+        return from_json(text)
     try:
+        # Reads what only Python does, as lone surrogates and deep nesting.
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         log.warning("JSON of the catalogue can't be read (%s); `ise check` names the image", error)

@@ -107,16 +107,18 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
         images.c.bytes,
     ).where(condition)
     found = {
-        row.ordinal: Item(
-            row.ordinal,
-            row.id,
+        ordinal: Item(
+            ordinal,
+            image_id,
             [],
             [],
-            row.metadata,
-            added_at=row.created_at,
-            file=(row.file or {}) | ({"bytes": row.bytes} if row.bytes else {}),
+            metadata,
+            added_at=created_at,
+            file=(file or {}) | ({"bytes": size} if size else {}),
         )
-        for row in db.execute(chosen.order_by(images.c.ordinal))
+        for ordinal, image_id, metadata, created_at, file, size in db.execute(
+            chosen.order_by(images.c.ordinal)
+        ).all()
     }
     # Repeat the condition, because a list of that many ordinals is slower.
     tagged = select(tags.c.ordinal, tags.c.tag).join(images, images.c.ordinal == tags.c.ordinal)
@@ -125,11 +127,12 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
     placed = select(locations.c.ordinal, locations.c.uri).join(
         images, images.c.ordinal == locations.c.ordinal
     )
-    for ordinal, uri in db.execute(placed.where(condition).order_by(locations.c.uri)):
+    for ordinal, uri in db.execute(placed.where(condition).order_by(locations.c.uri)).all():
         uris = found[ordinal].uris
         if uri not in uris:
             uris.append(uri)
     for item in found.values():
-        # The first one names the file that is shown.
-        item.uris.sort(key=is_raw)
+        if len(item.uris) > 1:
+            # The first one names the file that is shown.
+            item.uris.sort(key=is_raw)
     return list(found.values())

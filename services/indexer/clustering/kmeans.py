@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.maths.linear_algebra import one_thread
+from shared.maths.parts import in_parts
 
 # Shares of the points, with the most rounds that see so many, and the least number of points per
 # centroid.
@@ -21,7 +22,7 @@ _STAGES = ((0.25, 4), (0.5, 4), (1.0, 12))
 _MIN_POINTS = 39
 # A stage ends once less than this share of its points changes its list in a round; the last stage
 # is followed by rounds in which lists settle.
-_CALM = (0.1, 0.06, 0.03)
+_CALM = (0.1, 0.06, 0.015)
 # With fewer centroids few points change, however far they are from the end; and rounds are short.
 _MANY = 100
 # Clusters larger than this many times the mean are split, except in the last rounds.
@@ -33,6 +34,8 @@ _WIDE = 4
 _AROUND = 64
 _TENTH = 10
 _UNKNOWN = -1
+# Points that are compared at a time.
+PART = 512
 
 Progress = Callable[[int, int], None]
 
@@ -68,9 +71,14 @@ def kmeans(
 
 def nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int64]:
     """The nearest centroid of each point by L2, int64 (n,)."""
-    index = faiss.IndexFlatL2(centroids.shape[1])
-    index.add(np.ascontiguousarray(centroids))
-    found: NDArray[np.int64] = index.search(np.ascontiguousarray(points), 1)[1][:, 0]
+    found = np.empty(len(points), np.int64)
+    half_norms = np.einsum("ij,ij->i", centroids, centroids) / 2
+
+    def look(part: slice) -> None:
+        distances = points[part] @ centroids.T
+        found[part] = np.subtract(half_norms, distances, out=distances).argmin(axis=1)
+
+    in_parts(look, len(points), PART)
     return found
 
 
@@ -81,11 +89,8 @@ def nearest_around(
     centroids: NDArray[np.float32],
 ) -> NDArray[np.int64]:
     """The nearest of the centroids around that of its list, of each chosen point, int64 (n,)."""
-    index = faiss.IndexFlatL2(centroids.shape[1])
-    index.add(np.ascontiguousarray(centroids))
-    count = max(_AROUND, len(centroids) // _TENTH)
-    around = index.search(centroids, min(count, len(centroids)))[1]
-    half_norms = (centroids**2).sum(axis=1) / 2
+    half_norms = np.einsum("ij,ij->i", centroids, centroids) / 2
+    around = _around(centroids, half_norms)
     own = lists[chosen]
     members = np.argsort(own, kind="stable")
     ends = np.cumsum(np.bincount(own, minlength=len(centroids)))
@@ -101,6 +106,21 @@ def nearest_around(
     threads = faiss.omp_get_max_threads()
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(look, np.array_split(np.arange(len(centroids)), 4 * threads)))
+    return found
+
+
+def _around(centroids: NDArray[np.float32], half_norms: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The centroids nearest to each, itself among them; int64 (clusters, n), in no order."""
+    count = max(_AROUND, len(centroids) // _TENTH)
+    if count >= len(centroids):
+        return np.tile(np.arange(len(centroids)), (len(centroids), 1))
+    found = np.empty((len(centroids), count), np.int64)
+
+    def look(part: slice) -> None:
+        distances = half_norms - centroids[part] @ centroids.T
+        found[part] = np.argpartition(distances, count - 1, axis=1)[:, :count]
+
+    in_parts(look, len(centroids), PART)
     return found
 
 

@@ -13,11 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering.kmeans import Progress, kmeans, nearest
+from services.indexer.clustering.kmeans import PART, Progress, kmeans, nearest
 from services.indexer.clustering.subspace import Subspace
 from shared.contracts.query import Metric
 from shared.core.errors import InvalidInput
 from shared.maths.distances import prepared
+from shared.maths.parts import in_parts
 
 # faiss recommends at least this many points per centroid.
 _MIN_POINTS = 39
@@ -99,8 +100,15 @@ def assign(
     subspace = Subspace.holding(centroids, count) if rows > _BLOCK else None
     within = centroids if subspace is None else subspace.coordinates(centroids)
     for start, block in blocks:
-        vectors = prepared(block, metric)
-        if subspace is not None:
-            vectors = subspace.coordinates(vectors)
-        lists[start : start + len(block)] = nearest(vectors, within)
+        own = lists[start : start + len(block)]
+
+        def look(
+            part: slice, block: NDArray[np.float32] = block, own: NDArray[np.int64] = own
+        ) -> None:
+            vectors = prepared(block[part], metric)
+            if subspace is not None:
+                vectors = subspace.coordinates(vectors)
+            own[part] = nearest(vectors, within)
+
+        in_parts(look, len(block), PART)
     return lists

@@ -29,6 +29,7 @@ _LOSS = (0.001, 0.01)
 # this share of them.
 _DEEPEST = 16
 _NEARLY_ALL = 0.9995
+_WORD = 64
 # With a radius, a query probes at most this many times the mean, which bounds its time.
 _TIMES_THE_MEAN = 2
 
@@ -91,18 +92,19 @@ class _Sample:
         self._own = own
         self._neighbours = exact_neighbours(index.segments[0], queries, own, most)
         self._asked = [index.ask(query) for query in queries]
-        self._ranks = np.stack([_ranks(index.rank(asked, index.clusters)) for asked in self._asked])
+        order = np.stack([index.rank(asked, index.clusters) for asked in self._asked])
+        self._ranks = np.stack([_ranks(lists) for lists in order])
         self._gaps = np.stack([index.gaps(asked) for asked in self._asked])
+        # Rows in the nearest list, in the nearest two, and so on.
+        self._rows = np.cumsum(np.diff(index.segments[0].list_offsets)[order], axis=1)
 
     def curves(self, space: str, metric: Metric, ks: list[int]) -> list[RecallCurve]:
         index, neighbours = self._index, self._neighbours[metric]
         depths = None
         if index.is_coded(metric):
-            depths = _Depths(
-                index, metric, self._asked, self._ranks, self._gaps, neighbours, self._own
-            )
+            depths = _Depths(index, metric, self._asked, self._ranks, neighbours, self._own, ks)
         clusters = index.clusters
-        probes = [_Probes(count) for count in _steps(clusters, 4)]
+        probes = [self._probing(count) for count in _steps(clusters, 4)]
         reaches = [self._reaching(count) for count in _steps(clusters, 8)]
         points = self._points(probes, ks, neighbours, depths)
         by_reach = self._points(reaches, ks, neighbours, depths)
@@ -118,14 +120,18 @@ class _Sample:
             for k in ks
         ]
 
+    def _probing(self, count: int) -> "_Probes":
+        return _Probes(count, None, np.full(len(self._asked), count))
+
     def _reaching(self, mean: int) -> "_Probes":
         """Return probes with the radius that gives this many clusters per query on average."""
         clusters = self._index.clusters
         if mean >= clusters:
-            return _Probes(clusters)
+            return self._probing(clusters)
         last = mean * len(self._gaps) - 1
         radius = float(np.partition(self._gaps, last, axis=None)[last])
-        return _Probes(min(_TIMES_THE_MEAN * mean, clusters), radius)
+        most = min(_TIMES_THE_MEAN * mean, clusters)
+        return _Probes(most, radius, np.minimum((self._gaps <= radius).sum(axis=1), most))
 
     def _points(
         self,
@@ -138,26 +144,25 @@ class _Sample:
         before.
         """
         postings = self._index.segments[0]
-        sizes = np.diff(postings.list_offsets) / max(postings.rows, 1)
-        list_of_neighbour = postings.lists_of_rows(neighbours)
+        ranks = np.take_along_axis(self._ranks, postings.lists_of_rows(neighbours), axis=1)
         points: dict[int, list[RecallPoint]] = {k: [] for k in ks}
         for step in steps:
-            probed = step.take(self._ranks, self._gaps)
-            held = np.take_along_axis(probed, list_of_neighbour, axis=1)
+            held = ranks < step.taken[:, None]
             is_all = step.nprobe >= self._index.clusters and step.radius is None
-            order = None if depths is None or is_all else depths.order(step)
+            found = None if depths is None or is_all else depths.found(step)
+            rows = np.take_along_axis(self._rows, step.taken[:, None] - 1, axis=1)
             for k in ks:
                 recall, depth = float(np.mean(held[:, :k])), None
-                if depths is not None and order is not None:
+                if depths is not None and found is not None:
                     least = points[k][-1].recall if points[k] else 0.0
-                    depth, recall = depths.least(order[:, :k], recall, least)
+                    depth, recall = depths.least(found[k], k, recall, least)
                 points[k].append(
                     RecallPoint(
                         nprobe=step.nprobe,
                         reach=step.radius,
                         depth=depth,
                         recall=recall,
-                        scanned_fraction=float((probed @ sizes).mean()),
+                        scanned_fraction=float(rows.mean()) / postings.rows,
                     )
                 )
         return points
@@ -165,15 +170,14 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Probes:
-    """The `nprobe` nearest clusters, restricted to those within the radius, if there is one."""
+    """The `nprobe` nearest clusters, restricted to those within the radius, if there is one.
+
+    taken: how many of the nearest clusters these are, of each query; int64 (queries,).
+    """
 
     nprobe: int
-    radius: float | None = None
-
-    def take(self, ranks: NDArray[np.integer], gaps: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return a mask of the probed clusters, from the ranks and gaps of some."""
-        taken = ranks < self.nprobe
-        return taken if self.radius is None else taken & (gaps <= self.radius)
+    radius: float | None
+    taken: NDArray[np.int64]
 
 
 class _Depths:
@@ -189,62 +193,76 @@ class _Depths:
         metric: Metric,
         asked: list[PreparedQuery],
         ranks: NDArray[np.int64],
-        gaps: NDArray[np.float32],
         neighbours: NDArray[np.int64],
         own: NDArray[np.int64] | None,
+        ks: list[int],
     ) -> None:
         postings = index.segments[0]
         self._is_other = metric is not index.metric
-        list_of = np.repeat(np.arange(index.clusters), np.diff(postings.list_offsets))
-        of_neighbours = np.take_along_axis(ranks, list_of[neighbours], axis=1)
+        self._queries, self._ks = len(asked), ks
+        of_neighbours = np.take_along_axis(ranks, postings.lists_of_rows(neighbours), axis=1)
         widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
         self._deepest = min(_DEEPEST * neighbours.shape[1], postings.rows)
-        # For each row that the codes chose: rank and gap of its cluster, and its place among the
-        # neighbours.
-        self._ranks = np.full((len(asked), self._deepest), index.clusters, np.int32)
-        self._gaps = np.zeros((len(asked), self._deepest), np.float32)
-        self._places = np.full(neighbours.shape, -1, np.int64)
+        # The rank of the cluster of each row that the codes chose, in whole words of bits.
+        width = -(-self._deepest // _WORD) * _WORD
+        small = np.min_scalar_type(index.clusters)
+        self._ranks = np.full((len(asked), width), index.clusters, small)
+        places = np.full(neighbours.shape, -1, np.int64)
         lists = [np.argsort(own_ranks, kind="stable")[:widest] for own_ranks in ranks]
         chosen = index.chosen_by_codes(asked, lists, self._deepest, metric)
         for number, found in enumerate(chosen):
             rows = found if own is None else found[found != own[number]]
-            self._ranks[number, : len(rows)] = ranks[number][list_of[rows]]
-            self._gaps[number, : len(rows)] = gaps[number][list_of[rows]]
-            by_row = np.argsort(rows)
-            at = np.searchsorted(rows, neighbours[number], sorter=by_row)
-            place = by_row[np.minimum(at, len(rows) - 1)]
-            there = rows[place] == neighbours[number]
-            self._places[number, there] = place[there]
+            self._ranks[number, : len(rows)] = ranks[number][postings.lists_of_rows(rows)]
+            by_row = np.argsort(neighbours[number])
+            at = np.searchsorted(neighbours[number], rows, sorter=by_row)
+            neighbour = by_row[np.minimum(at, len(by_row) - 1)]
+            there = np.flatnonzero(neighbours[number][neighbour] == rows)
+            places[number, neighbour[there]] = there
+        # Those that the codes chose, the nearest of all queries first.
+        neighbour, query = np.nonzero(places.T >= 0)
+        place = places[query, neighbour]
+        self._ends = np.searchsorted(neighbour, ks).tolist()
+        self._word = query * (width // _WORD) + place // _WORD
+        self._bit = (place % _WORD).astype(np.uint64)
+        self._before = (np.uint64(1) << self._bit) - np.uint64(1)
 
-    def order(self, step: _Probes) -> NDArray[np.float64]:
-        """The place of each neighbour among the rows of the probed clusters, or infinity; float64
-        of the neighbours' shape."""
-        within = step.take(self._ranks, self._gaps)
-        before = np.cumsum(within, axis=1, dtype=np.int32) - within
-        place = np.maximum(self._places, 0)
-        found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
-        return np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
+    def found(self, step: _Probes) -> dict[int, NDArray[np.int64]]:
+        """How many of the nearest k the codes find at each depth, from 1, among the rows of the
+        probed clusters."""
+        within = self._ranks < step.taken[:, None].astype(self._ranks.dtype)
+        words = np.packbits(within, axis=1, bitorder="little").view("<u8")
+        counts = np.bitwise_count(words)
+        before = np.cumsum(counts, axis=1, dtype=np.int32) - counts
+        own = words.ravel()[self._word]
+        place = before.ravel()[self._word] + np.bitwise_count(own & self._before)
+        is_probed = (own >> self._bit & np.uint64(1)).astype(bool)
+        found: dict[int, NDArray[np.int64]] = {}
+        at_each, start = np.zeros(self._deepest, np.int64), 0
+        for k, end in zip(self._ks, self._ends, strict=True):
+            some = place[start:end][is_probed[start:end]]
+            at_each += np.bincount(some, minlength=self._deepest)
+            found[k], start = np.cumsum(at_each), end
+        return found
 
     def least(
-        self, order: NDArray[np.float64], held: float, least: float
+        self, found: NDArray[np.int64], k: int, held: float, least: float
     ) -> tuple[int | None, float]:
         """Return the least depth that loses little of the neighbours in the probed clusters, and
         its recall; None where codes of the other metric lose more at any depth.
 
-        Little is half of the loss by the probes. `order`: of the top k. `held`: share of them in
-        the clusters. `least`: recall of fewer probes, which is a lower bound.
+        Little is half of the loss by the probes. `found`: of the nearest k, by depth. `held`: share
+        of them in the clusters. `least`: recall of fewer probes, which is a lower bound.
         """
         aim = max(held - float(np.clip((1 - held) / 2, *_LOSS)), least)
-        # A neighbour at place n of the order needs a depth of n + 1.
-        depths = np.sort(order[np.isfinite(order)]) + 1
-        wanted = math.ceil(aim * order.size - 1e-9)
-        if self._is_other and wanted > len(depths):
+        total = k * self._queries
+        wanted = math.ceil(aim * total - 1e-9)
+        if self._is_other and wanted > found[-1]:
             return None, held
-        if wanted <= 0 or wanted > len(depths):
+        if wanted <= 0 or wanted > found[-1]:
             depth = self._deepest
         else:
-            depth = max(int(depths[wanted - 1]), order.shape[1])
-        return depth, float(np.mean(order < depth))
+            depth = max(int(np.searchsorted(found, wanted)) + 1, k)
+        return depth, float(found[depth - 1] / total)
 
 
 def _steps(clusters: int, parts: int) -> list[int]:

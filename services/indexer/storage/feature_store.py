@@ -114,7 +114,7 @@ class FeatureStore:
                     ) from None
             if opened is not None:
                 let_go(opened[1])
-            yield start, np.concatenate(parts)
+            yield start, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _open(self, fingerprint: str, shard: int) -> NDArray[np.float32]:
         path = self._path(fingerprint, shard)

@@ -15,13 +15,19 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.engines.ivf.extension import native
 from shared.maths.linear_algebra import orthonormal, principal_axes
+from shared.maths.parts import in_parts
 
 MAX_WIDTH = 256
 BITS = 4
 # A larger sample doesn't change the codes measurably.
 _PCA_ROWS = 30_000
 _POINTS_PER_CODEWORD = 512
+_ROUNDS = 25
+# Vectors that are encoded, and pairs of dimensions whose codewords are learnt, at a time.
+_PART = 512
+_PAIRS = 8
 
 
 @contextmanager
@@ -84,6 +90,7 @@ class Codec:
         self.projection = projection
         self.codebooks = codebooks
         self.offset = mean @ projection
+        self._books = np.ascontiguousarray(codebooks, np.float32)
         self._quantizer = faiss.ProductQuantizer(self.width, self.width // 2, BITS)
         faiss.copy_array_to_vector(codebooks.ravel(), self._quantizer.centroids)
 
@@ -108,9 +115,22 @@ class Codec:
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
         """float32 (n, dim) -> uint8 (n, code_size)."""
-        codes: NDArray[np.uint8] = self._quantizer.compute_codes(
-            np.ascontiguousarray(self.project(vectors))
-        )
+        codes = np.empty((len(vectors), self.code_size), np.uint8)
+
+        def encode(part: slice) -> None:
+            codes[part] = self._encoded(np.ascontiguousarray(self.project(vectors[part])))
+
+        in_parts(encode, len(vectors), _PART)
+        return codes
+
+    def _encoded(self, points: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the codes of projected vectors."""
+        compiled = native()
+        if compiled is not None and self.width <= MAX_WIDTH:
+            found = compiled.encode(points, self._books, self.width // 2)
+            return np.frombuffer(found, np.uint8).reshape(-1, self.code_size)
+        with one_faiss_thread():
+            codes: NDArray[np.uint8] = self._quantizer.compute_codes(points)
         return codes
 
     def squared_distance(self, point: NDArray[np.float32], code: NDArray[np.uint8]) -> float:
@@ -133,18 +153,29 @@ class CodecTraining:
         self._centred = sample - self._mean
         self._axes = principal_axes(self._centred)
 
-    def codec(self, form: CodeForm, points: int = _POINTS_PER_CODEWORD) -> Codec:
+    def codec(
+        self, form: CodeForm, points: int = _POINTS_PER_CODEWORD, rounds: int = _ROUNDS
+    ) -> Codec:
         """Return codes of a form. points: most vectors to learn from, for each codeword."""
         projection = _projection(self._axes, form, np.random.default_rng(self._seed))
-        pairs = form.width // 2
-        quantizer = faiss.ProductQuantizer(form.width, pairs, BITS)
-        quantizer.cp.seed = self._seed
-        quantizer.cp.min_points_per_centroid = 1
-        quantizer.cp.max_points_per_centroid = points
-        with one_faiss_thread():
-            quantizer.train(np.ascontiguousarray(self._centred @ projection))
-        codebooks = faiss.vector_to_array(quantizer.centroids).reshape(pairs, 1 << BITS, 2)
-        return Codec(self._mean, projection, codebooks)
+        # All pairs begin with one seed, so they may be learnt one by one, or together.
+        points_of = self._centred @ projection
+
+        def learn(pairs: slice) -> NDArray[np.float32]:
+            count = pairs.stop - pairs.start
+            quantizer = faiss.ProductQuantizer(2 * count, count, BITS)
+            quantizer.cp.seed = self._seed
+            quantizer.cp.niter = rounds
+            quantizer.cp.min_points_per_centroid = 1
+            quantizer.cp.max_points_per_centroid = points
+            of_pairs = points_of[:, 2 * pairs.start : 2 * pairs.stop]
+            with one_faiss_thread():
+                quantizer.train(np.ascontiguousarray(of_pairs))
+            words: NDArray[np.float32] = faiss.vector_to_array(quantizer.centroids)
+            return words.reshape(count, 1 << BITS, 2)
+
+        learnt = in_parts(learn, form.width // 2, _PAIRS)
+        return Codec(self._mean, projection, np.concatenate(learnt))
 
 
 def _projection(

@@ -5,11 +5,7 @@ the same steps by faiss and numpy. FAISS_SIMD_LEVEL, which limits faiss to older
 limits this too.
 """
 
-import os
-import sys
 from collections.abc import Sequence
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,28 +15,15 @@ from shared.core.errors import Corrupt
 from shared.core.processors import processors
 from shared.engines.ivf.candidates import Candidates
 from shared.engines.ivf.coarse import Coarse
+from shared.engines.ivf.extension import native as _native
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 
 _METRICS = {Metric.COSINE: 0, Metric.L2: 1}
-_LEVELS = {"NONE": 0, "AVX2": 1}
-_NEWEST = 2
 
 
 CompiledSearch = tuple[NDArray[np.float32], int, float | None, int, Metric, int | None, int | None]
 """Vector, nprobe, reach, k, metric, depth, image to include."""
-
-
-@cache
-def _native() -> ModuleType | None:
-    """Return the extension, or None where it can't run."""
-    try:
-        from shared.engines.ivf import _native
-    except ImportError:
-        return None
-    said = os.environ.get("FAISS_SIMD_LEVEL", "")
-    level = _native.level(_LEVELS.get(said.upper(), _NEWEST))
-    return _native if level > 0 and sys.byteorder == "little" else None
 
 
 def is_available() -> bool:

@@ -9,6 +9,10 @@ from shared.engines.ivf import layout
 from shared.engines.ivf.partition import Partition
 from shared.files.mapped import MappedWriter, let_go
 from shared.maths.distances import prepared
+from shared.maths.parts import in_parts
+
+# Rows that are stored at a time.
+_PART = 512
 
 
 class PostingsWriter:
@@ -76,14 +80,19 @@ class PostingsWriter:
         """Stores rows start : start + len(vectors), counted as `assignments` counts them."""
         if not len(vectors):
             return
-        where = self._position[start : start + len(vectors)]
         stored = self._arrays[layout.VECTORS]
-        rounded = vectors.astype(stored.dtype, copy=False)
-        stored[where] = rounded
-        squares = np.einsum("ij,ij->i", rounded, rounded, dtype=np.float64)
-        self._arrays[layout.NORMS][where] = np.sqrt(squares)
-        if self._codec is not None:
-            self._arrays[layout.CODES][where] = self._codec.encode(prepared(vectors, self._metric))
+
+        def put(part: slice) -> None:
+            own = vectors[part]
+            where = self._position[start + part.start : start + part.stop]
+            rounded = own.astype(stored.dtype, copy=False)
+            stored[where] = rounded
+            squares = np.einsum("ij,ij->i", rounded, rounded, dtype=np.float64)
+            self._arrays[layout.NORMS][where] = np.sqrt(squares)
+            if self._codec is not None:
+                self._arrays[layout.CODES][where] = self._codec.encode(prepared(own, self._metric))
+
+        in_parts(put, len(vectors), _PART)
         let_go(stored)
 
     def close(self) -> None:

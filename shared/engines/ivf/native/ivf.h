@@ -96,6 +96,11 @@ void make_tables(const Coarse *coarse, const float *reduced, uint8_t *tables, fl
 void sum_blocks(const uint8_t *packed, int64_t blocks, int64_t code_size, const uint8_t *tables,
                 uint16_t *sums, uint16_t *least);
 
+/* encode.c: projected points (rows, 2 * pairs) as codes (rows, pairs / 2); pairs are even, and no more
+ * than half of MOST_WIDTH. Returns -1 without memory. */
+int encode_points(const float *points, int64_t rows, int64_t pairs, const float *codebooks,
+                  uint8_t *codes);
+
 /* numbers.c */
 float dot(const float *a, const float *b, int64_t n);
 void project(const float *vector, const float *projection, const float *offset, int64_t dim,

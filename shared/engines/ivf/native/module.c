@@ -301,6 +301,42 @@ end:
     free(requests), free(lists), free(rows), free(views);
     return answer;
 }
+
+static PyObject *py_encode(PyObject *self, PyObject *args)
+{
+    PyObject *points_of, *codebooks_of, *codes = NULL;
+    long long pairs;
+    Py_buffer points, codebooks;
+    int failed;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOL", &points_of, &codebooks_of, &pairs))
+        return NULL;
+    if (pairs < 2 || pairs % 2 || pairs > MOST_WIDTH / 2) {
+        PyErr_SetString(PyExc_ValueError, "points of such a length have no codes");
+        return NULL;
+    }
+    if (as_view(points_of, &points, 0))
+        return NULL;
+    if (as_view(codebooks_of, &codebooks, pairs * CODEWORDS * 8)) {
+        PyBuffer_Release(&points);
+        return NULL;
+    }
+    int64_t rows = points.len / (pairs * 8);
+    codes = PyBytes_FromStringAndSize(NULL, rows * pairs / 2);
+    char *out = codes == NULL ? NULL : PyBytes_AsString(codes);
+    if (out != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        failed = encode_points(points.buf, rows, pairs, codebooks.buf, (uint8_t *)out);
+        Py_END_ALLOW_THREADS
+        if (failed) {
+            Py_DECREF(codes);
+            codes = PyErr_NoMemory();
+        }
+    }
+    PyBuffer_Release(&points);
+    PyBuffer_Release(&codebooks);
+    return codes;
+}
 #endif
 
 static PyObject *py_level(PyObject *self, PyObject *args)
@@ -321,6 +357,7 @@ static PyMethodDef methods[] = {
     {"segment", new_segment, METH_VARARGS, "Return a segment; its codes are copied."},
     {"search", py_search, METH_VARARGS, "Search with one query."},
     {"search_many", py_search_many, METH_VARARGS, "Search with many queries."},
+    {"encode", py_encode, METH_VARARGS, "Return the codes of projected points."},
     {"nearest_many", py_nearest_many, METH_VARARGS,
      "Return the rows with the nearest codes of each query, unordered."},
 #endif
