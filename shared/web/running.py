@@ -1,6 +1,7 @@
 """Runs a service as a process: settings in, an exit code out, and a sentence when it can't."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
