@@ -2,6 +2,7 @@
 
 import itertools
 import platform
+from types import ModuleType
 
 import faiss
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
-from shared.engines.ivf import compiled
+from shared.engines.ivf import compiled, extension
 from shared.engines.ivf.candidates import IndexSearch
 from shared.engines.ivf.codec import Codec
 from shared.engines.ivf.index import InvertedIndex
@@ -43,6 +44,12 @@ def test_the_extension_was_built_and_runs_on_this_processor():
     can_run = _native.level() > 0
     assert compiled.is_available() == can_run
     assert can_run or platform.machine() != "x86_64"
+
+
+def test_an_extension_of_an_older_version_is_left_out_and_told(monkeypatch, caplog):
+    monkeypatch.setattr("shared.engines.ivf._native", ModuleType("_native"))
+    assert extension.native.__wrapped__() is None
+    assert "pip install -e ." in caplog.text
 
 
 @pytest.mark.parametrize("metric", Metric)

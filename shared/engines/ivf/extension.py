@@ -1,5 +1,6 @@
 """The compiled extension, which is optional: without it, faiss and numpy do the same."""
 
+import logging
 import os
 import sys
 from functools import cache
@@ -8,6 +9,8 @@ from types import ModuleType
 _LEVELS = {"NONE": 0, "AVX2": 1}
 _NEWEST = 2
 
+log = logging.getLogger(__name__)
+
 
 @cache
 def native() -> ModuleType | None:
@@ -15,6 +18,12 @@ def native() -> ModuleType | None:
     try:
         from shared.engines.ivf import _native
     except ImportError:
+        return None
+    if not hasattr(_native, "encode"):
+        log.warning(
+            "The compiled search is of an older version and isn't used: `pip install -e .` builds "
+            "it anew."
+        )
         return None
     said = os.environ.get("FAISS_SIMD_LEVEL", "")
     level = _native.level(_LEVELS.get(said.upper(), _NEWEST))
