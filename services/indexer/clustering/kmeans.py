@@ -34,9 +34,8 @@ _WIDE = 4
 _AROUND = 64
 _TENTH = 10
 _UNKNOWN = -1
-# Points that are compared, and lists whose sums are made, at a time.
+# Points that are compared at a time.
 PART = 512
-_LISTS = 32
 
 Progress = Callable[[int, int], None]
 
@@ -188,13 +187,6 @@ class _Lists:
         known = labels != _UNKNOWN
         order = np.argsort(labels[known], kind="stable")
         lists, first = np.unique(labels[known][order], return_index=True)
-        members = points[known][order]
-        ends = np.append(first[1:], len(members))
-
-        def add(part: slice) -> None:
-            start = first[part.start]
-            rows = self._points[members[start : ends[part.stop - 1]]]
-            sums = np.add.reduceat(rows, first[part] - start, axis=0, dtype=np.float64)
-            self._sums[lists[part]] += sign * sums
-
-        in_parts(add, len(lists), _LISTS)
+        if len(lists):
+            rows = self._points[points[known][order]]
+            self._sums[lists] += sign * np.add.reduceat(rows, first, axis=0, dtype=np.float64)
